@@ -1,0 +1,316 @@
+// What the routes ask for: commands to the log, questions to the state.
+
+import Crypto
+import EventLog
+import FoundationEssentials
+import Hummingbird
+import Membership
+import NIOCore
+import Projections
+import Replication
+import Schema
+import Transport
+
+extension Daemon {
+  // MARK: Commands
+
+  /// Appends through the leader, wherever it is, and waits until that is committed and applied here.
+  func append(
+    _ command: Command, id: CommandID, actor: String, reason: String = "", timeout: Duration
+  ) async throws -> Appended {
+    let node = try controlPlane("change the cluster")
+    let outcome = await node.driver.submit(
+      Membership.Request(
+        id: id, command: command, actor: actor, reason: reason, origin: file.nodeID),
+      timeout: timeout)
+    let appended = try Self.appended(outcome)
+    _ = await node.board.applied.wait(above: appended.last - 1, timeout: .seconds(1))
+    return appended
+  }
+
+  static func appended(_ outcome: Outcome) throws -> Appended {
+    switch outcome {
+    case .committed(let first, let last): return Appended(first: first, last: last)
+    case .refused(let code, let exitCode, let message):
+      throw APIError(message, code: code, exitCode: exitCode)
+    case .unknown(let reason):
+      throw APIError(
+        "timed out: \(reason); whether it happened is unknown, the same command again is safe",
+        code: "timed-out", exitCode: 7)
+    case .notLeader:
+      throw APIError(
+        "timed out: no leader is known; nothing was changed, try again", code: "no-leader",
+        exitCode: 7)
+    }
+  }
+
+  /// Makes an invitation: secrets are drawn here, only their digests travel on.
+  func invite(_ wish: InvitationRequest, actor: String, timeout: Duration) async throws
+    -> Invitation
+  {
+    let node = try controlPlane("invite nodes")
+    guard let id = CommandID(wish.command) else { throw Query.noCommand }
+    guard ["worker", "control-plane", nil].contains(wish.role) else {
+      throw Failure("unknown role \"\(wish.role ?? "")\"", exitCode: 2)
+    }
+    guard wish.ttlSeconds > 0, wish.ttlSeconds <= 10 * 366 * 86400 else {
+      throw Failure("an invitation lasts from 1 s to 10 years", exitCode: 2)
+    }
+    if let token = wish.token {
+      guard token.utf8.count == 32, bytes(hex: token) != nil, token == token.lowercased(),
+        Set(token.utf8).count > 4
+      else {
+        throw Failure(
+          "a token has 32 lower-case hex digits, and not all alike", exitCode: 2)
+      }
+    }
+    let first = wish.token ?? hex(Random.bytes(16))
+    let second = hex(Random.bytes(16))
+    var secrets: [TokenIssued.Secret] = []
+    switch wish.role {
+    case "worker": secrets = [.init(hash: Self.digest(first), roles: [.worker])]
+    case "control-plane": secrets = [.init(hash: Self.digest(first), roles: [.controlPlane])]
+    default:
+      secrets = [
+        .init(hash: Self.digest(first), roles: [.controlPlane, .worker]),
+        .init(hash: Self.digest(second), roles: [.worker]),
+      ]
+    }
+    let token = TokenIssued(
+      id: TokenID(Random.number()), secrets: secrets, uses: wish.uses,
+      expires: Timestamp.now.adding(seconds: wish.ttlSeconds))
+    let appended = try await append(
+      .issueToken(token), id: id, actor: actor, timeout: timeout)
+    _ = node
+    return Invitation(
+      id: token.id.description, index: appended.last,
+      token: wish.role == "worker" ? nil : first,
+      workerToken: wish.role == "worker" ? first : wish.role == nil ? second : nil,
+      check: identity.check,
+      addresses: ([settings.clusterAddress] + settings.extraClusterAddresses).map(\.description),
+      uses: wish.uses, expires: token.expires?.rfc3339)
+  }
+
+  static func digest(_ secret: String) -> Membership.Digest {
+    guard let digest = Membership.Digest(bytes: Array(SHA256.hash(data: Array(secret.utf8)))) else {
+      preconditionFailure("a SHA-256 value has 32 bytes")
+    }
+    return digest
+  }
+
+  /// A node asks to become a member, with the key that its connection proved.
+  func admit(_ wish: JoinRequest, key: Membership.Digest) async throws -> JoinAnswer {
+    let node = try controlPlane("admit nodes")
+    let record = try Self.record(wish, key: key)
+    guard let id = CommandID(wish.command) else { throw Query.noCommand }
+    let offset = abs(wish.clock - Timestamp.now.milliseconds)
+    guard offset <= 3_600_000 else {
+      throw APIError(
+        "cannot join: the clocks of the two machines differ by \(offset / 1000) s, more than an "
+          + "hour; set them right first", code: "clock", exitCode: 6)
+    }
+    guard wish.eventFormat == Version.eventFormat else {
+      throw APIError(
+        "cannot join: \(wish.name) understands events of format \(wish.eventFormat), this cluster "
+          + "writes \(Version.eventFormat); use the same version of muster", code: "version",
+        exitCode: 6)
+    }
+    let secret = Self.digest(wish.token)
+    let actor = await node.driver.look { replica in
+      replica.cluster.token(secret: secret).map { "token \($0.token.id)" } ?? wish.name
+    }
+    let command = Command.join(.init(node: record, secret: secret))
+    var index: UInt64 = 0
+    if wish.dryRun {
+      let request = Membership.Request(id: id, command: command, actor: actor)
+      _ = try await node.driver.look { replica -> Result<Decision, Refusal> in
+        Result { () throws(Refusal) in
+          try replica.cluster.decide(
+            request, fingerprint: command.fingerprint,
+            at: max(.now, replica.cluster.lastTime),
+            observation: Observation(reachable: [], caughtUp: [], alive: []))
+        }
+      }.get()
+    } else {
+      let outcome = await node.driver.submit(
+        Membership.Request(id: id, command: command, actor: actor), timeout: .seconds(10))
+      index = try Self.appended(outcome).first
+      _ = await node.board.applied.wait(above: index - 1, timeout: .seconds(5))
+    }
+    return try joinAnswer(node, record: record, index: index)
+  }
+
+  private static func record(_ wish: JoinRequest, key: Membership.Digest) throws -> NodeRecord {
+    func address(_ text: String, _ what: String) throws -> Address {
+      do throws(Address.Invalid) {
+        return try Address(parsing: text)
+      } catch {
+        throw APIError("cannot join: the \(what) address is wrong: \(error)", code: "address-invalid", exitCode: 6)
+      }
+    }
+    guard let id = NodeID(wish.node), let role = NodeRole(named: wish.role) else {
+      throw Failure("cannot join: the request names no node or no known role", exitCode: 2)
+    }
+    return NodeRecord(
+      id: id, name: wish.name, role: role,
+      endpoints: Endpoints(
+        cluster: try address(wish.clusterAddress, "cluster"),
+        datastore: try wish.datastoreAddress.map { try address($0, "datastore") },
+        apiserver: try wish.apiserverAddress.map { try address($0, "API server") },
+        extra: try wish.extraAddresses.map { try address($0, "further") }),
+      key: key, failureDomain: wish.failureDomain, version: wish.version)
+  }
+
+  /// What a new member starts from. The Kubernetes CA's key goes to a control-plane node only.
+  private func joinAnswer(
+    _ node: ControlPlane, record: NodeRecord, index: UInt64
+  ) throws -> JoinAnswer {
+    let directory = node.board.directory
+    let isControlPlane = record.role == .controlPlane
+    let members = directory.peers(without: record.id) + [directory.members[record.key]].compactMap { $0 }
+    let introductions =
+      isControlPlane && index > 0
+      ? try node.board.introduction(of: record.id, key: record.key, index: index) : []
+    let authority = try KubernetesFiles(self.directory).texts()
+    var known = members.filter { $0.id != record.id && $0.role == .controlPlane }
+    if let own = directory.members[context.key ?? record.key], !known.contains(own) {
+      known.append(own)
+    }
+    return JoinAnswer(
+      cluster: directory.cluster.description, incarnation: directory.incarnation, index: index,
+      name: settings.name, endpoints: directory.endpoints,
+      members: known.sorted { $0.id < $1.id }.compactMap { member in
+        member.datastore.map {
+          MemberAddress(
+            node: member.id.description, name: member.name, datastore: $0.description,
+            cluster: member.cluster.description, key: member.key.description)
+        }
+      },
+      introductions: introductions.map { hex($0.encoded()) },
+      kubernetesCA: authority?.certificate,
+      kubernetesKey: isControlPlane && index > 0 ? authority?.key : nil,
+      clock: Timestamp.now.milliseconds)
+  }
+
+  // MARK: Reads
+
+  func status(_ query: Query) async throws -> Response {
+    let format = query.text("format") ?? "pretty"
+    if case .worker(let worker) = mode {
+      return Answer.text(try await worker.ask("/v1/status?format=\(format)"))
+    }
+    let node = try controlPlane("tell the state")
+    if let seconds = try query.number("wait") {
+      let end = ReplicaDriver.now() &+ min(seconds, 86400) * 1_000_000_000
+      while await !node.driver.confirm(timeout: .milliseconds(500)) {
+        guard ReplicaDriver.now() < end else {
+          throw APIError(
+            "timed out: \(unreadiness ?? "no leader confirmed its state in time")",
+            code: "timed-out", exitCode: 7)
+        }
+      }
+    }
+    let sight = try await sight(node, consistent: query.flag("consistent"), query)
+    return Answer.text(
+      try Rendering.status(
+        sight.report(realAPIServers: settings.apiserverEndpoint != nil), format: format))
+  }
+
+  func nodes(_ query: Query) async throws -> Response {
+    let format = query.text("format") ?? "table"
+    if case .worker(let worker) = mode {
+      return Answer.text(try await worker.ask("/v1/nodes?format=\(format)"))
+    }
+    let node = try controlPlane("list nodes")
+    let sight = try await sight(node, consistent: query.flag("consistent"), query)
+    return Answer.text(
+      try Rendering.nodes(sight.report(realAPIServers: false), format: format))
+  }
+
+  private func sight(_ node: ControlPlane, consistent: Bool, _ query: Query) async throws -> Sight {
+    let patience: Duration = consistent ? query.timeout : .milliseconds(250)
+    let sight = await Sight.take(node, patience: patience)
+    guard !consistent || sight.basis == .confirmed else {
+      throw APIError(
+        "timed out: no leader confirmed that this is the latest state; without --consistent it is "
+          + "told as this node knows it", code: "timed-out", exitCode: 7)
+    }
+    guard sight.state.isFormed else {
+      throw APIError(
+        "this node has not received the cluster's log yet; wait a moment", code: "no-log",
+        exitCode: 7)
+    }
+    return sight
+  }
+
+  /// The endpoints, at once or when they change (`after`, `wait`).
+  func endpoints(_ query: Query) async throws -> Response {
+    let node = try controlPlane("tell endpoints")
+    let after = try query.number("after") ?? 0
+    let wait = min(try query.number("wait") ?? 0, 60)
+    guard node.board.leaderless < .seconds(5) else {
+      throw APIError(
+        "this node has had no contact to a leader for 5 s; ask another", code: "no-leader",
+        exitCode: 7)
+    }
+    if wait > 0, node.board.endpoints.version <= after {
+      _ = await node.board.endpoints.wait(above: after, timeout: .seconds(Int64(wait)))
+    }
+    let answer = node.board.directory.endpoints
+    var response = try Answer.json(answer)
+    response.headers[.eTag] = "\"\(answer.incarnation)-\(answer.index)\""
+    return response
+  }
+
+  /// Prometheus' text format.
+  func metrics() async -> String {
+    var text = Metrics()
+    text.add("muster_info", 1, labels: ["version": Version.program, "node": settings.name])
+    guard case .controlPlane(let node) = mode else { return text.rendered }
+    let sight = await Sight.take(node, patience: .milliseconds(50))
+    let report = sight.report(realAPIServers: false)
+    text.add("muster_ha_can_lose", report.highAvailability.canLose)
+    text.add("muster_high_availability", report.highAvailability.isHighlyAvailable ? 1 : 0)
+    text.add("muster_voters", report.datastore.masters.count)
+    text.add("muster_standbys", report.datastore.standbys.count)
+    text.add("muster_has_leader", node.board.leader == nil ? 0 : 1)
+    text.add("muster_is_leader", node.board.leader == file.nodeID ? 1 : 0)
+    text.add("muster_raft_term", report.term)
+    text.add("muster_applied_index", report.index)
+    text.add("muster_last_index", node.log.lastIndex)
+    text.add("muster_endpoint_index", sight.state.endpointIndex)
+    text.add("muster_nodes", report.nodes.rows.count)
+    let links = node.links.counters
+    text.add("muster_link_frames_sent_total", links.framesSent)
+    text.add("muster_link_frames_received_total", links.framesReceived)
+    text.add("muster_link_frames_dropped_total", links.framesDropped)
+    for (reason, count) in links.closed.sorted(by: { $0.key < $1.key }) {
+      text.add("muster_link_closed_total", count, labels: ["reason": reason])
+    }
+    return text.rendered
+  }
+}
+
+/// Lines of Prometheus' exposition format.
+struct Metrics {
+  private var lines: [String] = []
+
+  mutating func add(
+    _ name: String, _ value: some BinaryInteger, labels: KeyValuePairs<String, String> = [:]
+  ) {
+    let inside = labels.map { key, value in
+      let escaped = value.map { $0 == "\\" || $0 == "\"" ? "\\\($0)" : "\($0)" }.joined()
+      return "\(key)=\"\(escaped)\""
+    }
+    lines.append(inside.isEmpty ? "\(name) \(value)" : "\(name){\(inside.joined(separator: ","))} \(value)")
+  }
+
+  var rendered: String { lines.joined(separator: "\n") + "\n" }
+}
+
+extension NodeRole {
+  init?(named name: String) {
+    guard let role = NodeRole.allCases.first(where: { $0.name == name }) else { return nil }
+    self = role
+  }
+}

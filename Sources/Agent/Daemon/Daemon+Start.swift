@@ -1,0 +1,276 @@
+// From a data dir to a serving node, and back.
+
+import EventLog
+import Hummingbird
+import HummingbirdTLS
+import Logging
+import Membership
+import NIOCore
+import NIOPosix
+import Replication
+import Schema
+import ServiceLifecycle
+import Synchronization
+import Transport
+import UnixSignals
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+extension Daemon {
+  /// Runs an agent until it is told to stop (SIGTERM, SIGINT) or cannot go on.
+  /// - Throws: `Failure` with the exit code of the process.
+  package static func run(_ given: AgentOptions) async throws {
+    umask(0o077)
+    let options = try given.merged()
+    let directory = DataDirectory(options.dataDirectory)
+    try directory.prepare()
+    let lock = try AgentLock(directory)
+    let logger = try LogOutput.logger(level: options.logLevel, format: options.logFormat)
+    try Formation.recover(directory)
+    let recorded = try NodeFile.load(directory)
+    let settings = try options.resolved(recorded: recorded)
+    let identity: NodeIdentity
+    do {
+      identity = try NodeIdentity.loadOrCreate(in: directory.identity)
+    } catch {
+      throw Failure("cannot read this node's identity: \(error)")
+    }
+    let file: NodeFile
+    if let recorded {
+      file = recorded
+    } else {
+      file = try Formation.form(settings, identity: identity, into: directory.identity)
+      try Formation.recover(directory)
+      logger.info("formed a cluster of its own", metadata: ["cluster": "\(file.cluster)"])
+    }
+    let core = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let daemon = Daemon(
+      settings: settings, identity: identity, file: file, logger: logger, coreGroup: core,
+      group: group)
+    let outcome = await daemon.serve()
+    try? await group.shutdownGracefully()
+    try? await core.shutdownGracefully()
+    withExtendedLifetime(lock) {}
+    try outcome.get()
+  }
+
+  private func serve() async -> Result<Void, Failure> {
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let listening = Task { [end] in
+      for await _ in signals {
+        end.finish(.success(()))
+        return
+      }
+    }
+    defer { listening.cancel() }
+    do {
+      try await finishChanges()
+      try await start()
+    } catch {
+      await stop()
+      return .failure(Failure.starting("start", error))
+    }
+    logger.info(
+      "\(settings.name) serves", metadata: ["cluster": "\(settings.clusterAddress)"])
+    ServiceNotification.send("READY=1\nSTATUS=\(settings.name) serves")
+    let resuming = Task { await self.resume() }
+    let outcome = await end.wait()
+    resuming.cancel()
+    ServiceNotification.send("STOPPING=1")
+    logger.info("stopping")
+    await stop()
+    return outcome
+  }
+
+  /// What a crash left half done and can be finished without asking anybody.
+  private func finishChanges() async throws {
+    if let intent = try LeaveIntent.load(directory), intent.departed {
+      try await becomeFresh(intent)
+    }
+    if let intent = try JoinIntent.load(directory), let answer = intent.answer {
+      let string = try JoinString(parsing: intent.connection)
+      try await switchOver(
+        intent, answer,
+        joinedBy: Self.digest(string.address + "/" + string.token).description, report: { _ in })
+    }
+  }
+
+  /// What needs others to be finished: a join or a leave whose outcome was not known.
+  private func resume() async {
+    let quiet: Report = { [logger] line in
+      if let text = line.progress ?? line.output { logger.info("\(text)") }
+    }
+    while !Task.isCancelled {
+      do {
+        if let intent = try JoinIntent.load(directory), intent.answer == nil {
+          logger.info("resuming a join that was interrupted")
+          try await join(
+            LocalJoin(
+              connection: intent.connection, worker: intent.worker, dryRun: false,
+              timeoutSeconds: 60), report: quiet)
+        } else if try LeaveIntent.load(directory) != nil {
+          logger.info("resuming a leave that was interrupted")
+          try await leave(
+            LocalLeave(local: false, timeoutSeconds: 60), actor: settings.name, report: quiet)
+        }
+        return
+      } catch let error as APIError where error.exitCode != 7 && error.exitCode != 5 {
+        logger.warning("\(error.error)")
+        return
+      } catch {
+        logger.info("not finished yet: \(error)")
+        try? await Task.sleep(for: .seconds(2))
+      }
+    }
+  }
+
+  private func start() async throws {
+    if case .starting = mode { try await startNode() }
+    try await startClusterServers()
+    try await startLocalServer()
+    await announceEndpoints()
+  }
+
+  private func stop() async {
+    let local = servers.withLock { servers in
+      defer { servers.local = nil }
+      return servers.local
+    }
+    async let stoppedNode: Void = stopNode()
+    await stopClusterServers()
+    await local?.stop()
+    await stoppedNode
+    if let client = servers.withLock({ $0.client }) { await client.shutdown() }
+    try? directory.remove(directory.socket)
+  }
+
+  // MARK: The node
+
+  /// Starts what `file` says that this node is.
+  func startNode() async throws {
+    let hooks = ControlPlane.Hooks(
+      departed: { gone in Task { await self.learnOfDeparture(gone) } },
+      stopped: { failure in self.end.finish(.failure(failure)) })
+    let next: Mode
+    if let gone = file.departed {
+      next = .departed(gone)
+    } else if file.role == .worker {
+      next = .worker(try await WorkerNode.start(context, client: client, hooks: hooks))
+    } else {
+      next = .controlPlane(try await ControlPlane.start(context, hooks: hooks))
+      try await startKubernetes()
+    }
+    state.withLock { $0.mode = next }
+  }
+
+  func stopNode() async {
+    let (mode, kubernetes) = (
+      state.withLock { state in
+        defer { state.mode = .starting }
+        return state.mode
+      },
+      servers.withLock { servers in
+        defer { servers.kubernetes = nil }
+        return servers.kubernetes
+      }
+    )
+    await kubernetes?.stop()
+    switch mode {
+    case .controlPlane(let node): await node.stop()
+    case .worker(let worker): await worker.stop()
+    case .starting, .departed: break
+    }
+  }
+
+  /// Tells the log where this node is, if that differs from what the log says.
+  func announceEndpoints() async {
+    guard case .controlPlane(let node) = mode, let own = file.nodeID else { return }
+    let said = EndpointRefreshed(
+      node: own, endpoints: settings.endpoints(for: .controlPlane), apiserverReady: true,
+      version: Version.program)
+    let known = await node.driver.look { replica in
+      replica.cluster.node(own).map {
+        ($0.record.endpoints, $0.apiserverReady, $0.record.version)
+      }
+    }
+    if let known, known == (said.endpoints, said.apiserverReady, said.version) { return }
+    Task {
+      while !Task.isCancelled {
+        let outcome = await node.driver.submit(
+          Membership.Request(
+            id: .drawn(), command: .refreshEndpoints(said), actor: settings.name, origin: own),
+          timeout: .seconds(30))
+        switch outcome {
+        case .committed: return
+        case .refused(_, _, let message):
+          logger.warning("the endpoints were not taken: \(message)")
+          return
+        case .unknown, .notLeader:
+          guard case .controlPlane(let current) = mode, current === node else { return }
+        }
+      }
+    }
+  }
+
+  // MARK: Servers
+
+  func startClusterServers() async throws {
+    let settled = try TLSSettings.clusterAPI(identity: identity)
+    let tls = TLSChannelConfiguration(
+      tlsConfiguration: settled.configuration, customVerificationCallback: settled.verify)
+    let responder = Routes(daemon: self, isLocal: false).router().buildResponder()
+    var started: [HTTPServer] = []
+    let port = settings.clusterPort
+    started.append(
+      try await HTTPServer.start(
+        responder, on: .hostname(settings.listen.description, port: port),
+        named: "\(settings.listen.bracketed):\(port)", tls: tls, loops: group, logger: logger))
+    for extra in settings.extraClusterAddresses where extra.host != settings.listen {
+      do {
+        started.append(
+          try await HTTPServer.start(
+            responder, on: .hostname(extra.host.description, port: port), named: "\(extra)",
+            tls: tls, loops: group, logger: logger))
+      } catch {
+        logger.info("not listening on \(extra): \(error)")
+      }
+    }
+    servers.withLock { $0.cluster = started }
+  }
+
+  func stopClusterServers() async {
+    let running = servers.withLock { servers in
+      defer { servers.cluster = [] }
+      return servers.cluster
+    }
+    for server in running { await server.stop() }
+  }
+
+  private func startLocalServer() async throws {
+    try directory.remove(directory.socket)
+    let server = try await HTTPServer.start(
+      Routes(daemon: self, isLocal: true).router().buildResponder(),
+      on: .unixDomainSocket(path: directory.socket), named: directory.socket, tls: nil,
+      loops: group, logger: logger)
+    servers.withLock { $0.local = server }
+  }
+
+  /// The embedded Kubernetes API, unless a real one is on this node.
+  private func startKubernetes() async throws {
+    let files = KubernetesFiles(directory)
+    try files.writeKubeconfig(server: settings.apiserverAddress, name: settings.name)
+    guard settings.apiserverEndpoint == nil else { return }
+    let addresses = Set([settings.address, settings.listen] + settings.extraAddresses)
+    let tls = try files.serverTLS(addresses: addresses.map(\.description).sorted())
+    let router = KubernetesRoutes(daemon: self).router()
+    let server = try await HTTPServer.start(
+      router.buildResponder(),
+      on: .hostname(settings.listen.description, port: settings.apiserverPort),
+      named: "\(settings.listen.bracketed):\(settings.apiserverPort)", tls: tls, loops: group,
+      logger: logger)
+    servers.withLock { $0.kubernetes = server }
+  }
+}

@@ -1,0 +1,199 @@
+// The agent: one process, one node, which may change what it is without stopping.
+//
+// It holds the node as it is at the moment (control plane, worker, or departed), the servers that
+// ask it, and the changes from one to another, of which only one runs at a time.
+
+import FoundationEssentials
+import Logging
+import Membership
+import NIOCore
+import NIOPosix
+import Replication
+import Schema
+import Synchronization
+import Transport
+
+package final class Daemon: Sendable {
+  /// What this node is.
+  enum Mode: Sendable {
+    case starting
+    case controlPlane(ControlPlane)
+    case worker(WorkerNode)
+    /// It was removed, and was told so by a member that it could verify.
+    case departed(NodeFile.Departure)
+  }
+
+  struct State: Sendable {
+    var mode = Mode.starting
+    var identity: NodeIdentity
+    var file: NodeFile
+    /// A join or a leave is under way.
+    var changing: String?
+  }
+
+  let settings: Settings
+  let logger: Logger
+  /// Carries the replica and the links.
+  let coreGroup: MultiThreadedEventLoopGroup
+  /// Carries HTTP and the proxy.
+  let group: MultiThreadedEventLoopGroup
+  let state: Mutex<State>
+  let servers = Mutex(Servers())
+  /// Resumed once when the process must end.
+  let end = EndSignal()
+
+  struct Servers: Sendable {
+    var cluster: [HTTPServer] = []
+    var kubernetes: HTTPServer?
+    var local: HTTPServer?
+    var client: ClusterClient?
+  }
+
+  init(
+    settings: Settings, identity: NodeIdentity, file: NodeFile, logger: Logger,
+    coreGroup: MultiThreadedEventLoopGroup, group: MultiThreadedEventLoopGroup
+  ) {
+    self.settings = settings
+    self.logger = logger
+    self.coreGroup = coreGroup
+    self.group = group
+    state = Mutex(State(identity: identity, file: file))
+  }
+
+  var directory: DataDirectory { settings.dataDirectory }
+  var mode: Mode { state.withLock { $0.mode } }
+  var identity: NodeIdentity { state.withLock { $0.identity } }
+  var file: NodeFile { state.withLock { $0.file } }
+
+  var context: NodeContext {
+    NodeContext(
+      settings: settings, identity: identity, file: file, coreLoop: coreGroup.next(),
+      group: group, logger: logger)
+  }
+
+  var client: ClusterClient {
+    servers.withLock { servers in
+      if let client = servers.client { return client }
+      let client = ClusterClient(identity: identity, group: group)
+      servers.client = client
+      return client
+    }
+  }
+
+  /// Claims the right to change what this node is.
+  /// - Throws: `Failure` naming the change under way.
+  func beginChange(_ what: String) throws {
+    try state.withLock { state throws(Failure) in
+      if let under = state.changing {
+        throw Failure("\(under) is under way on this node; wait for it", exitCode: 7)
+      }
+      state.changing = what
+    }
+  }
+
+  func endChange() { state.withLock { $0.changing = nil } }
+
+  // MARK: Questions about itself
+
+  /// The running control plane, for something that only one can do.
+  /// - Throws: `APIError` that says why this node cannot.
+  func controlPlane(_ verb: String) throws -> ControlPlane {
+    switch mode {
+    case .controlPlane(let node): return node
+    case .worker:
+      throw APIError(
+        "cannot \(verb) here: \(settings.name) is a worker of its cluster; run the command on a "
+          + "control-plane node", code: "worker", exitCode: 6)
+    case .departed(let gone): throw Self.departed(gone)
+    case .starting:
+      throw APIError("cannot \(verb) yet: the agent is starting", code: "starting", exitCode: 7)
+    }
+  }
+
+  static func departed(_ gone: NodeFile.Departure) -> APIError {
+    APIError(
+      "this node is no member of its cluster any more: \(gone.how) at index \(gone.index) by "
+        + "\(gone.actor); run `muster leave` here to make it a fresh cluster of its own",
+      code: "departed", exitCode: 1)
+  }
+
+  /// Why this node cannot serve; nil if it can.
+  var unreadiness: String? {
+    switch mode {
+    case .starting: "starting"
+    case .departed: "this node departed from its cluster"
+    case .worker(let worker): worker.unreadiness
+    case .controlPlane(let node):
+      if node.board.leader == nil {
+        "no leader is known"
+      } else if !node.board.directory.isFormed {
+        "the log has not arrived yet"
+      } else {
+        nil
+      }
+    }
+  }
+
+  /// The member with that key, as the applied log has it.
+  /// - Throws: `APIError`: not allowed; what the log says where it departed.
+  func member(_ key: Digest) throws -> Directory.Entry {
+    guard case .controlPlane(let node) = mode else { throw Routes.forbidden }
+    let directory = node.board.directory
+    if let gone = directory.departed[key] {
+      throw Self.departed(NodeFile.Departure(gone))
+    }
+    guard let member = directory.members[key] ?? directory.introduced[key] else {
+      throw Routes.forbidden
+    }
+    return member
+  }
+
+  /// A worker asked: that is a sign of life.
+  func noteSeen(_ key: Digest) throws {
+    let member = try member(key)
+    if member.role == .worker, case .controlPlane(let node) = mode {
+      node.driver.post(.seen(member.id))
+    }
+  }
+
+  /// What the log says of a key.
+  func standing(of key: Digest) throws -> SelfAnswer {
+    let directory = try controlPlane("look up members").board.directory
+    let cluster = directory.cluster.description
+    if let gone = directory.departed[key] {
+      return SelfAnswer(
+        standing: "departed", cluster: cluster, departure: NodeFile.Departure(gone))
+    }
+    return SelfAnswer(
+      standing: directory.members[key] == nil ? "unknown" : "member", cluster: cluster)
+  }
+}
+
+/// Ends the process once, with a reason.
+final class EndSignal: Sendable {
+  private struct State {
+    var outcome: Result<Void, Failure>?
+    var waiter: CheckedContinuation<Result<Void, Failure>, Never>?
+  }
+  private let state = Mutex(State())
+
+  func finish(_ outcome: Result<Void, Failure>) {
+    let waiter = state.withLock { state -> CheckedContinuation<Result<Void, Failure>, Never>? in
+      guard state.outcome == nil else { return nil }
+      state.outcome = outcome
+      defer { state.waiter = nil }
+      return state.waiter
+    }
+    waiter?.resume(returning: outcome)
+  }
+
+  func wait() async -> Result<Void, Failure> {
+    await withCheckedContinuation { continuation in
+      let outcome = state.withLock { state in
+        if state.outcome == nil { state.waiter = continuation }
+        return state.outcome
+      }
+      if let outcome { continuation.resume(returning: outcome) }
+    }
+  }
+}

@@ -1,0 +1,262 @@
+// Joining, on the side of the joiner.
+//
+// Before the first request the intent is durable, with the command's id: however often the
+// connection or a process breaks, asking again under that id finds what happened. The token is
+// spent by the event that makes the node a member. Anything that fails before that event leaves
+// the node as it was; everything after it is only switching over, which a restart finishes.
+
+import FoundationEssentials
+import Logging
+import Membership
+import NIOCore
+import NIOHTTP1
+import Replication
+import Synchronization
+import Transport
+
+/// `join.json`, mode 0600: it holds the invitation's secret until the join is through.
+struct JoinIntent: Codable, Sendable {
+  var command: String
+  var connection: String
+  var worker: Bool
+  /// DER of the verified certificate, so that each later call is verified too.
+  var certificate: [UInt8]
+  /// Set once the node is a member: nothing is asked any more, only switched.
+  var answer: JoinAnswer?
+
+  static func load(_ directory: DataDirectory) throws(Failure) -> JoinIntent? {
+    guard let bytes = try directory.read(directory.joinIntent) else { return nil }
+    return try JSON.decode(JoinIntent.self, bytes)
+  }
+
+  func save(_ directory: DataDirectory) throws(Failure) {
+    try directory.write(try JSON.encode(self), to: directory.joinIntent)
+  }
+}
+
+extension Daemon {
+  /// `muster join`: runs or attaches to a join, with its phases reported.
+  func join(_ wish: LocalJoin, report: @escaping Report) async throws {
+    let connection = try JoinString(parsing: wish.connection)
+    let digest = Self.digest(connection.address + "/" + connection.token).description
+    if file.joinedBy == digest {
+      if wish.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
+      return report(ProgressLine(output: "Successfully joined the cluster."))
+    }
+    report(ProgressLine(output: "Contacting cluster at \(connection.host)"))
+    try beginChange("a join")
+    defer { endChange() }
+    try await requireAlone()
+    let intent = try await prepare(wish, connection, report: report)
+    let answer = try await request(
+      intent, connection, dryRun: wish.dryRun, timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
+      report: report)
+    if wish.dryRun {
+      return report(
+        ProgressLine(
+          output: "\(answer.name) would admit this node to cluster \(answer.cluster); nothing was changed."))
+    }
+    var accepted = intent
+    accepted.answer = answer
+    try accepted.save(directory)
+    try await switchOver(accepted, answer, joinedBy: digest, report: report)
+    if wish.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
+    report(ProgressLine(output: "Successfully joined the cluster."))
+  }
+
+  /// A node whose own cluster has other members cannot join another.
+  private func requireAlone() async throws {
+    switch mode {
+    case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
+    case .departed(let gone): throw Self.departed(gone)
+    case .worker:
+      throw APIError(
+        "cannot join: this node is a worker of a cluster; run `muster leave` first",
+        code: "member", exitCode: 3)
+    case .controlPlane(let node):
+      let others = await node.driver.look { replica in
+        replica.cluster.nodes.filter { $0.isActive && $0.id != replica.options.node }.map(\.name)
+      }
+      guard others.isEmpty else {
+        throw APIError(
+          "cannot join: this node's own cluster has other members (\(others.joined(separator: ", "))); "
+            + "run `muster leave` first", code: "member", exitCode: 3)
+      }
+    }
+  }
+
+  /// Looks at the other side and makes the intent durable; nothing secret has left this node yet.
+  private func prepare(
+    _ wish: LocalJoin, _ connection: JoinString, report: Report
+  ) async throws -> JoinIntent {
+    report(ProgressLine(progress: "contact: \(connection.address)"))
+    let certificate: [UInt8]
+    do {
+      certificate = try await PinnedProbe.fetchCertificate(
+        HostPort(connection.host.description, Int(connection.port)),
+        expectedFingerprint: connection.check, timeout: .seconds(5), group: group)
+    } catch {
+      let transport = TransportError(error, subject: connection.address)
+      if transport.kind == .unexpectedKey {
+        throw APIError(
+          "Joining cluster failed. Could not verify the identity of \(connection.host): it presents "
+            + "another certificate than CHECK says; nothing was sent to it. Take a fresh string "
+            + "from add-node, and make sure that the address is right", code: "identity",
+          exitCode: 4)
+      }
+      throw APIError("cannot join: \(transport)", code: "connect", exitCode: 5)
+    }
+    report(ProgressLine(progress: "verify identity: the certificate is the one that CHECK names"))
+    guard NodeIdentity.fingerprint(ofCertificate: certificate) != identity.certificateFingerprint
+    else {
+      throw APIError(
+        "cannot join: \(connection.address) is this node itself; run the command on the node that "
+          + "is to join", code: "itself", exitCode: 3)
+    }
+    if let earlier = try JoinIntent.load(directory), earlier.connection == wish.connection,
+      earlier.worker == wish.worker
+    {
+      return earlier
+    }
+    let intent = JoinIntent(
+      command: CommandID.drawn().description, connection: wish.connection, worker: wish.worker,
+      certificate: certificate)
+    if !wish.dryRun { try intent.save(directory) }
+    return intent
+  }
+
+  /// Asks for membership until there is an answer; a refusal ends the intent.
+  private func request(
+    _ intent: JoinIntent, _ connection: JoinString, dryRun: Bool, timeout: Duration, report: Report
+  ) async throws -> JoinAnswer {
+    if let answer = intent.answer { return answer }
+    let role: NodeRole = intent.worker ? .worker : .controlPlane
+    report(ProgressLine(progress: "check: \(settings.name), \(settings.clusterAddress), \(role.name)"))
+    guard let address = Address(host: connection.host, port: connection.port) else {
+      throw Failure("cannot join: the port is 0", exitCode: 2)
+    }
+    let end = ReplicaDriver.now() &+ timeout.nanoseconds
+    var told = false
+    while true {
+      do {
+        let body = try JSON.encode(
+          wish(intent, token: connection.token, role: role, dryRun: dryRun))
+        report(ProgressLine(progress: "request membership"))
+        let bytes = try await client.call(
+          .POST, "/v1/join", at: address, certificate: intent.certificate, body: body,
+          timeout: .seconds(15))
+        return try JSON.decode(JoinAnswer.self, bytes)
+      } catch let error as APIError where error.exitCode != 7 && error.code != "starting" {
+        if !dryRun { try directory.remove(directory.joinIntent) }
+        throw error
+      } catch {
+        guard ReplicaDriver.now() < end, !Task.isCancelled else {
+          throw APIError(
+            "timed out: \(error); whether this node is a member is unknown, and the same command "
+              + "again finishes it", code: "timed-out", exitCode: 7)
+        }
+        if !told { report(ProgressLine(progress: "no answer yet (\(error)), asking again")) }
+        told = true
+        try await Task.sleep(for: .milliseconds(200))
+      }
+    }
+  }
+
+  private func wish(_ intent: JoinIntent, token: String, role: NodeRole, dryRun: Bool)
+    -> JoinRequest
+  {
+    let endpoints = settings.endpoints(for: role)
+    return JoinRequest(
+      command: intent.command, token: token, node: file.node, name: settings.name,
+      role: role.name, clusterAddress: endpoints.cluster.description,
+      datastoreAddress: endpoints.datastore?.description,
+      apiserverAddress: endpoints.apiserver?.description,
+      extraAddresses: endpoints.extra.map(\.description), failureDomain: settings.failureDomain,
+      version: Version.program, eventFormat: Version.eventFormat,
+      clock: Timestamp.now.milliseconds, dryRun: dryRun)
+  }
+
+  /// The node is a member: give up the old cluster and take up the new role. Every step may be done
+  /// twice.
+  func switchOver(
+    _ intent: JoinIntent, _ answer: JoinAnswer, joinedBy: String, report: Report
+  ) async throws {
+    let offset = answer.clock - Timestamp.now.milliseconds
+    if abs(offset) > 1000 {
+      report(ProgressLine(progress: "warning: the clocks differ by \(offset) ms"))
+    }
+    let old = file
+    await stopNode()
+    let role: NodeFile.Role = intent.worker ? .worker : .controlPlane
+    if old.cluster != answer.cluster {
+      try directory.archive(directory.log, as: "log-\(old.cluster)")
+      try KubernetesFiles(directory).remove()
+    }
+    if let certificate = answer.kubernetesCA {
+      try KubernetesFiles(directory).store(certificate: certificate, key: answer.kubernetesKey)
+    }
+    try directory.write(
+      try JSON.encode(IntroductionLetter(members: answer.members, chain: answer.introductions)),
+      to: directory.introductions)
+    var next = old
+    next.cluster = answer.cluster
+    next.role = role
+    next.joinedBy = joinedBy
+    next.departed = nil
+    if role == .worker {
+      try directory.write(try JSON.encode(answer.endpoints), to: directory.workerState)
+      try ProxyArguments.writeDefaults(directory)
+    } else if !directory.exists(directory.log) {
+      try prepareEmptyLog(next)
+    }
+    try next.save(directory)
+    try Formation.recover(directory)
+    state.withLock { $0.file = next }
+    try await startNode()
+    try directory.remove(directory.joinIntent)
+    try await takeUpRole(answer, report: report)
+    await announceEndpoints()
+  }
+
+  private func prepareEmptyLog(_ next: NodeFile) throws {
+    guard let cluster = next.clusterID, let node = next.nodeID else {
+      throw Failure("cannot join: the answer names no cluster", exitCode: 1)
+    }
+    try Formation.removeTree(directory.newLog, directory)
+    try Formation.createLog(directory, cluster: cluster, node: node, first: nil)
+  }
+
+  /// Waits until this node has the event that made it a member.
+  private func takeUpRole(_ answer: JoinAnswer, report: Report) async throws {
+    guard case .controlPlane(let node) = mode else {
+      return report(ProgressLine(progress: "take up role: worker"))
+    }
+    let end = ReplicaDriver.now() &+ 60_000_000_000
+    while node.board.appliedIndex < answer.index {
+      guard ReplicaDriver.now() < end else {
+        throw APIError(
+          "this node is a member since index \(answer.index), but the log has not arrived within a "
+            + "minute (\(node.board.appliedIndex) of \(answer.index)); it goes on by itself, see "
+            + "`muster status`", code: "timed-out", exitCode: 7)
+      }
+      report(
+        ProgressLine(
+          progress: "receive the log: \(node.board.appliedIndex) of \(answer.index) events"))
+      _ = await node.board.applied.wait(above: node.board.appliedIndex, timeout: .seconds(1))
+    }
+    report(ProgressLine(progress: "receive the log: \(node.board.appliedIndex) events"))
+    report(ProgressLine(progress: "take up role: control plane"))
+  }
+
+  static func workerUsage(_ directory: DataDirectory) -> String {
+    """
+    The node has joined the cluster and will appear in the nodes list in a few seconds.
+
+    This worker reaches the API servers through its proxy, which follows changes by itself.
+    If a load balancer stands in front of the API servers, put its address into
+    \(directory.provider)
+    and set --refresh-interval 0 in
+    \(directory.proxyArguments)
+    """
+  }
+}

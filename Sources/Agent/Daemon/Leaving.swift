@@ -1,0 +1,190 @@
+// Leaving, on the side of the leaver; and what a node does that was removed.
+//
+// The intent is durable before the wish is sent. Once the departure is known (by the answer, or
+// told by a member that could be verified), the node gives up the cluster: the log goes to the
+// archive, keys and what the cluster shared are deleted, a new identity forms a new cluster.
+
+import EventLog
+import FoundationEssentials
+import Logging
+import Membership
+import Replication
+import Schema
+import Synchronization
+import Transport
+
+/// `leave.json`.
+struct LeaveIntent: Codable, Sendable {
+  var command: String
+  /// The cluster that is left.
+  var cluster: String
+  /// The departure is known: nothing is asked any more.
+  var departed: Bool
+
+  static func load(_ directory: DataDirectory) throws(Failure) -> LeaveIntent? {
+    guard let bytes = try directory.read(directory.leaveIntent) else { return nil }
+    return try JSON.decode(LeaveIntent.self, bytes)
+  }
+
+  func save(_ directory: DataDirectory) throws(Failure) {
+    try directory.write(try JSON.encode(self), to: directory.leaveIntent)
+  }
+}
+
+extension Daemon {
+  /// `muster leave`.
+  func leave(_ wish: LocalLeave, actor: String, report: @escaping Report) async throws {
+    try beginChange("a leave")
+    defer { endChange() }
+    var intent =
+      try LeaveIntent.load(directory)
+      ?? LeaveIntent(command: CommandID.drawn().description, cluster: file.cluster, departed: false)
+    let name = settings.name
+    switch mode {
+    case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
+    case .departed: intent.departed = true
+    case .controlPlane, .worker:
+      if wish.local {
+        report(
+          ProgressLine(
+            progress: "leaving without asking: the others must run `muster remove-node \(name)`"))
+        intent.departed = true
+      }
+    }
+    if !intent.departed {
+      try await askToLeave(
+        &intent, actor: actor, timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
+        report: report)
+    }
+    intent.departed = true
+    try intent.save(directory)
+    report(ProgressLine(progress: "give up the cluster: archive the log, make a new identity"))
+    try await becomeFresh(intent)
+    report(
+      ProgressLine(
+        output: "This node has left the cluster and is a cluster of its own again.\n"
+          + "Workloads on \(name) run until the machine is stopped."))
+  }
+
+  private func askToLeave(
+    _ intent: inout LeaveIntent, actor: String, timeout: Duration, report: Report
+  ) async throws {
+    guard let id = CommandID(intent.command), let node = file.nodeID else {
+      throw Failure("cannot leave: \(directory.leaveIntent) is damaged; remove it", exitCode: 65)
+    }
+    try intent.save(directory)
+    report(ProgressLine(progress: "ask to leave"))
+    let request = Membership.Request(id: id, command: .leave(node), actor: actor, origin: node)
+    let outcome: Outcome
+    switch mode {
+    case .controlPlane(let running):
+      outcome = await outcomeOfLeaving(running, request, timeout: timeout)
+    case .worker(let worker):
+      do {
+        let bytes = try await worker.submit(request.encoded(), timeout: timeout)
+        guard case .answer(_, let told) = try Frame(decoding: bytes) else {
+          throw Failure("the control plane's answer cannot be read")
+        }
+        outcome = told
+      } catch let error as APIError where error.code == "departed" {
+        return
+      }
+    case .departed: return
+    case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
+    }
+    switch outcome {
+    case .committed: return
+    case .refused(let code, let exitCode, let message):
+      try directory.remove(directory.leaveIntent)
+      throw APIError(message, code: code, exitCode: exitCode)
+    case .unknown(let reason):
+      throw APIError(
+        "timed out: \(reason); whether this node has left is unknown, and the same command again "
+          + "finishes it", code: "timed-out", exitCode: 7)
+    case .notLeader:
+      throw APIError(
+        "timed out: no leader is known; the same command again finishes it, `muster leave --local` "
+          + "leaves without the others", code: "no-leader", exitCode: 7)
+    }
+  }
+
+  /// The answer, or the word of a member that this node is gone, whichever comes first.
+  private func outcomeOfLeaving(
+    _ node: ControlPlane, _ request: Membership.Request, timeout: Duration
+  ) async -> Outcome {
+    await withTaskGroup(of: Outcome?.self) { race in
+      race.addTask { await node.driver.submit(request, timeout: timeout) }
+      race.addTask {
+        while !Task.isCancelled {
+          if case .departed(let gone) = self.mode {
+            return .committed(first: gone.index, last: gone.index)
+          }
+          try? await Task.sleep(for: .milliseconds(50))
+        }
+        return nil
+      }
+      let first = await race.next() ?? nil
+      race.cancelAll()
+      return first ?? .unknown(reason: "the agent is stopping")
+    }
+  }
+
+  /// A new identity and a cluster of its own. Every step may be done twice.
+  func becomeFresh(_ intent: LeaveIntent) async throws {
+    await stopNode()
+    await stopClusterServers()
+    if file.cluster == intent.cluster {
+      try directory.archive(directory.log, as: "log-\(intent.cluster)")
+      for path in [directory.workerState, directory.joinIntent, directory.kubeconfig, directory.provider] {
+        try directory.remove(path)
+      }
+      try KubernetesFiles(directory).remove()
+      try Formation.removeIdentity(directory.newIdentity, directory)
+      let identity = try NodeIdentity.loadOrCreate(in: directory.newIdentity)
+      _ = try Formation.form(settings, identity: identity, into: directory.newIdentity)
+      try Formation.removeIdentity(directory.identity, directory)
+    }
+    try Formation.recover(directory)
+    guard let next = try NodeFile.load(directory) else {
+      throw Failure("cannot go on: \(directory.nodeFile) is missing", exitCode: 65)
+    }
+    let identity = try NodeIdentity.load(from: directory.identity)
+    state.withLock { state in
+      state.file = next
+      state.identity = identity
+    }
+    if let old = servers.withLock({ servers in
+      defer { servers.client = nil }
+      return servers.client
+    }) {
+      await old.shutdown()
+    }
+    try await startNode()
+    try await startClusterServers()
+    try directory.remove(directory.leaveIntent)
+    await announceEndpoints()
+  }
+
+  /// A member that could be verified says that this node departed: stop, and remember it.
+  func learnOfDeparture(_ gone: NodeFile.Departure) async {
+    guard (try? LeaveIntent.load(directory)) ?? nil == nil else {
+      // A leave is under way and finishes it.
+      return state.withLock { $0.mode = .departed(gone) }
+    }
+    do {
+      try beginChange("a departure")
+    } catch {
+      return
+    }
+    defer { endChange() }
+    guard file.departed == nil else { return }
+    logger.error(
+      "this node is no member of its cluster any more: \(gone.how) at index \(gone.index) by \(gone.actor)")
+    await stopNode()
+    state.withLock { state in
+      state.file.departed = gone
+      state.mode = .departed(gone)
+    }
+    try? file.save(directory)
+  }
+}

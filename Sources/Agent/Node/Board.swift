@@ -1,0 +1,264 @@
+// The notice board of a control-plane node: what its replica has applied, for everybody else.
+//
+// The replica's loop writes; HTTP handlers, links and followers read, from any thread. Whoever
+// wants to wait for news waits on one of the two numbers.
+
+import EventLog
+import Logging
+import Membership
+import NIOCore
+import Raft
+import Replication
+import Schema
+import Synchronization
+import Transport
+
+final class Board: Sendable {
+  /// Grows with the applied index.
+  let applied: Versioned
+  /// Grows with the endpoints' index.
+  let endpoints: Versioned
+  private let leadershipChanges: Versioned
+
+  private struct State {
+    var directory: Directory
+    var leader: NodeID?
+    /// When a leader was last known; nil while one is.
+    var leaderLost: UInt64?
+    var appliedIndex: UInt64 = 0
+    var peers: [PeerTarget] = []
+    var onPeers: (@Sendable ([PeerTarget]) -> Void)?
+  }
+  private let state: Mutex<State>
+  private let context: NodeContext
+  private let own: NodeID
+  private let hello: Hello
+  private let log: EventLog
+
+  init(context: NodeContext, log: EventLog) throws {
+    guard let cluster = context.file.clusterID, let own = context.file.nodeID else {
+      throw Failure("cannot start: \(context.directory.nodeFile) names no node", exitCode: 65)
+    }
+    self.context = context
+    self.log = log
+    self.own = own
+    applied = Versioned(loop: context.coreLoop)
+    endpoints = Versioned(loop: context.coreLoop)
+    leadershipChanges = Versioned(loop: context.coreLoop)
+    var directory = Directory(cluster: cluster)
+    let letter = try IntroductionLetter.load(context.directory)
+    for member in letter.members {
+      guard let entry = Directory.Entry(member), entry.id != own else { continue }
+      directory.introduced[entry.key] = entry
+    }
+    state = Mutex(State(directory: directory, leaderLost: ReplicaDriver.now()))
+    hello = Hello(
+      protocolVersion: Version.protocolNumber, cluster: cluster, incarnation: 1, node: own,
+      boot: log.bootNumber, nonce: Random.number(), lastIndex: 0, appliedIndex: 0,
+      format: UInt32(Version.eventFormat), introductions: letter.introductions,
+      datastore: context.settings.datastoreAddress)
+  }
+
+  var directory: Directory { state.withLock { $0.directory } }
+  var appliedIndex: UInt64 { state.withLock { $0.appliedIndex } }
+  var leader: NodeID? { state.withLock { $0.leader } }
+
+  /// Seconds since a leader was last known; 0 while one is.
+  var leaderless: Duration {
+    guard let since = state.withLock({ $0.leaderLost }) else { return .zero }
+    return .nanoseconds(Int64(clamping: ReplicaDriver.now() - min(since, ReplicaDriver.now())))
+  }
+
+  // MARK: Written by the replica's loop
+
+  /// Events were applied, the last of them giving `cluster`.
+  func publish(_ events: [RecordedEvent], _ cluster: Cluster, everything: Bool = false) {
+    let membership = everything || events.contains { $0.envelope.event.changesMembership }
+    let news = state.withLock { state -> ([PeerTarget], (@Sendable ([PeerTarget]) -> Void)?) in
+      state.appliedIndex = cluster.lastIndex
+      guard membership else { return ([], nil) }
+      state.directory = state.directory.following(cluster)
+      return (refreshPeers(&state), state.onPeers)
+    }
+    if let tell = news.1 { tellPeers(news.0, tell) }
+    endpoints.advance(to: cluster.endpointIndex)
+    applied.advance(to: cluster.lastIndex)
+  }
+
+  func leadership(of replica: Replica, _ logger: Logger) {
+    let leader = replica.leader
+    let changed = state.withLock { state in
+      let before = state.leader
+      state.leader = leader
+      state.leaderLost = leader == nil ? (state.leaderLost ?? ReplicaDriver.now()) : nil
+      return before != leader
+    }
+    leadershipChanges.advance(to: leadershipChanges.version + 1)
+    guard changed else { return }
+    if let leader {
+      logger.info(
+        "\(leader == own ? "this node" : replica.cluster.name(of: leader)) leads",
+        metadata: ["term": "\(replica.raft.term)"])
+    } else {
+      logger.info("no leader is known", metadata: ["term": "\(replica.raft.term)"])
+    }
+  }
+
+  /// Calls `tell` with the peers to keep links with, now and whenever they change.
+  func onPeersChanged(_ tell: @escaping @Sendable ([PeerTarget]) -> Void) {
+    let peers = state.withLock { state in
+      state.onPeers = tell
+      return refreshPeers(&state)
+    }
+    tell(peers)
+  }
+
+  private func refreshPeers(_ state: inout State) -> [PeerTarget] {
+    state.peers = state.directory.peers(without: own).compactMap { entry in
+      entry.datastore.map {
+        PeerTarget(
+          id: entry.id.rawValue, address: HostPort($0.host.description, Int($0.port)),
+          keyDigest: entry.key.bytes)
+      }
+    }
+    return state.peers
+  }
+
+  /// A peer that departed keeps its link for half a second, so that it has its answer.
+  private func tellPeers(
+    _ peers: [PeerTarget], _ tell: @escaping @Sendable ([PeerTarget]) -> Void
+  ) {
+    let before = Set(peers.map(\.id))
+    let grace = directory.departed.values.contains { !before.contains($0.node.rawValue) }
+    guard grace else { return tell(peers) }
+    context.coreLoop.scheduleTask(in: .milliseconds(500)) {
+      let current = self.state.withLock { $0.peers }
+      tell(current)
+    }
+  }
+
+  func close() {
+    applied.wakeAll()
+    endpoints.wakeAll()
+    leadershipChanges.wakeAll()
+  }
+
+  // MARK: Asked by the links
+
+  /// What this node opens a connection with.
+  var greeting: [UInt8] {
+    var hello = hello
+    hello.incarnation = max(1, directory.incarnation)
+    hello.lastIndex = log.lastIndex
+    hello.appliedIndex = appliedIndex
+    return hello.encoded()
+  }
+
+  /// Judges a peer by its key and what it says: a member of the applied log, or one introduced.
+  func admit(key bytes: [UInt8], greeting: [UInt8]) -> PeerAdmission {
+    guard let key = Digest(bytes: bytes) else {
+      return .refuse(reply: [0], reason: "its key has no digest")
+    }
+    let directory = directory
+    if let gone = directory.departed[key] {
+      let reply = NodeFile.Departure(gone)
+      return .refuse(
+        reply: (try? JSON.encode(reply)) ?? [0],
+        reason: "\(gone.name) departed at index \(gone.index)")
+    }
+    guard let hello = try? Hello(decoding: greeting) else {
+      return .refuse(reply: [0], reason: "its greeting is malformed")
+    }
+    guard hello.cluster == directory.cluster else {
+      return .refuse(reply: [0], reason: "it is of cluster \(hello.cluster)")
+    }
+    if let member = directory.members[key] ?? directory.introduced[key] {
+      guard member.role == .controlPlane, member.id == hello.node else {
+        return .refuse(reply: [0], reason: "\(member.name) is not the control-plane node it says")
+      }
+      return .accept(peer: member.id.rawValue)
+    }
+    guard let entry = introduced(by: hello, key: key, directory) else {
+      return .refuse(reply: [0], reason: "its key is not known here")
+    }
+    let news = state.withLock { state -> ([PeerTarget], (@Sendable ([PeerTarget]) -> Void)?) in
+      state.directory.introduced[key] = entry
+      return (refreshPeers(&state), state.onPeers)
+    }
+    if let tell = news.1 { context.coreLoop.execute { tell(news.0) } }
+    return .accept(peer: entry.id.rawValue)
+  }
+
+  /// Follows a chain of introductions from a member that is known here to the one who speaks.
+  private func introduced(by hello: Hello, key: Digest, _ directory: Directory)
+    -> Directory.Entry?
+  {
+    var trusted = Set(directory.members.filter { $0.value.role == .controlPlane }.keys)
+    trusted.formUnion(directory.introduced.keys)
+    for introduction in hello.introductions {
+      guard introduction.cluster == directory.cluster,
+        let signer = Digest(bytes: NodeIdentity.keyDigest(ofPublicKey: introduction.signer)),
+        trusted.contains(signer), directory.departed[introduction.key] == nil,
+        NodeIdentity.verify(
+          signature: introduction.signature, over: introduction.statement,
+          publicKeyDER: introduction.signer)
+      else { continue }
+      trusted.insert(introduction.key)
+      if introduction.key == key, introduction.node == hello.node, let datastore = hello.datastore {
+        return Directory.Entry(
+          id: hello.node, name: hello.node.description, role: .controlPlane, cluster: datastore,
+          datastore: datastore, key: key)
+      }
+    }
+    return nil
+  }
+
+  /// This node's word that another is a member, and what that word rests on.
+  func introduction(of node: NodeID, key: Digest, index: UInt64) throws -> [Introduction] {
+    var introduction = Introduction(
+      cluster: directory.cluster, incarnation: directory.incarnation, node: node, key: key,
+      index: index, signer: context.identity.publicKeyDER, signature: [])
+    introduction.signature = try context.identity.sign(introduction.statement)
+    return hello.introductions.suffix(Introduction.chainLimit - 1) + [introduction]
+  }
+
+  // MARK: Waiting
+
+  /// Waits until the leader known here fits, at most `timeout`.
+  func waitForLeadership(
+    timeout: Duration, until fits: @Sendable (NodeID?) -> Bool
+  ) async -> Bool {
+    let end = ReplicaDriver.now() &+ timeout.nanoseconds
+    while !fits(leader) {
+      let version = leadershipChanges.version
+      let now = ReplicaDriver.now()
+      guard now < end, !Task.isCancelled else { return false }
+      _ = await leadershipChanges.wait(
+        above: version, timeout: .nanoseconds(Int64(clamping: min(end - now, 50_000_000))))
+    }
+    return true
+  }
+}
+
+extension Event {
+  /// Whether it changes who is a member, by what key or at which address.
+  fileprivate var changesMembership: Bool {
+    switch self {
+    case .clusterFormed, .nodeJoined, .nodeLeft, .nodeRemoved, .endpointRefreshed, .nodeSuspected,
+      .nodeRecovered, .roleAssigned:
+      true
+    case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled: false
+    }
+  }
+}
+
+extension NodeFile.Departure {
+  init(_ gone: Departed) {
+    let how =
+      switch gone.how {
+      case .left: "left"
+      case .removed(let forced): forced ? "removed by force" : "removed"
+      }
+    self.init(index: gone.index, actor: gone.actor, how: how)
+  }
+}

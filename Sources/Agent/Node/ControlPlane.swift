@@ -1,0 +1,193 @@
+// A running control-plane node: log, replica, links, and what they publish.
+//
+// It is started and stopped as a whole: a node that joins another cluster stops one and starts the
+// next, while the agent around it goes on serving.
+
+import EventLog
+import Logging
+import Membership
+import NIOCore
+import Raft
+import Replication
+import Schema
+import Transport
+
+final class ControlPlane: Sendable {
+  let context: NodeContext
+  let log: EventLog
+  let board: Board
+  let driver: ReplicaDriver
+  let links: PeerLinks
+
+  /// What the agent around it is told.
+  struct Hooks: Sendable {
+    /// A member that could be verified says that this node departed.
+    var departed: @Sendable (NodeFile.Departure) -> Void
+    /// The node cannot go on.
+    var stopped: @Sendable (Failure) -> Void
+
+    init(
+      departed: @escaping @Sendable (NodeFile.Departure) -> Void,
+      stopped: @escaping @Sendable (Failure) -> Void
+    ) {
+      self.departed = departed
+      self.stopped = stopped
+    }
+  }
+
+  private init(
+    context: NodeContext, log: EventLog, board: Board, driver: ReplicaDriver, links: PeerLinks
+  ) {
+    self.context = context
+    self.log = log
+    self.board = board
+    self.driver = driver
+    self.links = links
+  }
+
+  /// Opens the log, folds it, listens for peers and takes up the node's role.
+  /// - Throws: `Failure`: damaged or foreign data, a port in use.
+  static func start(_ context: NodeContext, hooks: Hooks) async throws -> ControlPlane {
+    let log = try openLog(context)
+    var cluster = try restore(log)
+    let board = try Board(context: context, log: log)
+    board.publish([], cluster, everything: true)
+    let inbox = ReplicaInbox(loop: context.coreLoop)
+    let links = try makeLinks(context, board: board, inbox: inbox, hooks: hooks)
+    // A node that never came so far as to listen must not have campaigned.
+    do {
+      try await links.listen(
+        on: HostPort(
+          context.settings.listen.description, Int(context.settings.datastoreAddress.port)))
+    } catch {
+      log.close()
+      throw Failure.starting("listen for peers", error)
+    }
+    let replica = Replica(
+      options: options(context), cluster: cluster, hardState: log.hardState, log: log,
+      at: Clock(monotonic: ReplicaDriver.now(), wall: .now))
+    cluster = Cluster()
+    board.onPeersChanged { peers in
+      links.setPeers(peers)
+    }
+    let driver = try await context.coreLoop.submit {
+      ReplicaDriver(
+        replica: replica, inbox: inbox, loop: context.coreLoop, log: log, links: links,
+        observer: .init(
+          applied: { events, replica in board.publish(events, replica.cluster) },
+          leadershipChanged: { replica in board.leadership(of: replica, context.logger) },
+          stopped: hooks.stopped),
+        logger: context.logger)
+    }.get()
+    let running = ControlPlane(
+      context: context, log: log, board: board, driver: driver, links: links)
+    if replica.isAlone { driver.post(.campaign) }
+    driver.post(.tick)
+    return running
+  }
+
+  /// Hands leadership over if this node leads, closes the links and the log.
+  func stop() async {
+    if await driver.look({ $0.isLeader && $0.cluster.voters.count > 1 }) {
+      driver.post(.handOver)
+      _ = await board.waitForLeadership(timeout: .seconds(2)) { leader in
+        leader != nil && leader != self.context.file.nodeID
+      }
+    }
+    await driver.stop()
+    await links.shutdown()
+    board.close()
+    log.close()
+  }
+
+  private static func openLog(_ context: NodeContext) throws -> EventLog {
+    guard let cluster = context.file.clusterID, let node = context.file.nodeID else {
+      throw Failure("cannot start: \(context.directory.nodeFile) names no node", exitCode: 65)
+    }
+    do throws(Fault) {
+      let log = try EventLog.open(
+        directory: context.directory.log, mode: .readWrite,
+        expecting: LogIdentity(cluster: cluster.rawValue, node: node.rawValue))
+      for finding in log.findings { context.logger.warning("\(finding)") }
+      return log
+    } catch {
+      throw Failure(error.description, exitCode: error.exitCode)
+    }
+  }
+
+  /// Folds what is known to be committed.
+  private static func restore(_ log: EventLog) throws -> Cluster {
+    var cluster = Cluster()
+    var problem: String?
+    do {
+      try log.forEach(from: log.firstIndex, through: log.hardState.commit) { entry in
+        do throws(Malformed) {
+          let event = try RecordedEvent(decoding: entry)
+          problem = cluster.evolve(event)?.description
+        } catch {
+          problem = "entry \(entry.index) is unreadable: \(error)"
+        }
+        return problem == nil
+      }
+    } catch let fault as Fault {
+      throw Failure(fault.description, exitCode: fault.exitCode)
+    }
+    if let problem {
+      throw Failure(
+        "the log in \(log.directory) is damaged: \(problem). Keep the files; move the data dir "
+          + "aside and join again as a new node", exitCode: 65)
+    }
+    return cluster
+  }
+
+  private static func options(_ context: NodeContext) -> Replica.Options {
+    let node = context.file.nodeID ?? NodeID(1)
+    let raft = Machine.Options(id: node.rawValue, seed: Random.number())
+    return Replica.Options(node: node, raft: raft)
+  }
+
+  private static func makeLinks(
+    _ context: NodeContext, board: Board, inbox: ReplicaInbox, hooks: Hooks
+  ) throws -> PeerLinks {
+    let logger = context.logger
+    return try PeerLinks(
+      identity: context.identity, group: context.coreLoop, random: SystemRandomNumberGenerator(),
+      greeting: { board.greeting },
+      admit: { key, greeting in board.admit(key: key, greeting: greeting) },
+      onEvent: { event in
+        switch event {
+        case .frames(let peer, let frames):
+          var inputs: [ReplicaInput] = []
+          for frame in frames {
+            do throws(Malformed) {
+              inputs.append(.frame(from: NodeID(peer), try Frame(decoding: frame.payload)))
+            } catch {
+              logger.warning("a frame of \(NodeID(peer)) is malformed and was dropped: \(error)")
+            }
+          }
+          inbox.post(inputs)
+        case .closed(let peer, let direction, let reason):
+          logger.debug("the \(direction) link of \(NodeID(peer)) closed: \(reason)")
+          inbox.post([.linkClosed(NodeID(peer))])
+        case .opened(let peer, let direction):
+          logger.debug("an \(direction) link with \(NodeID(peer)) opened")
+        case .refused(_, let reply):
+          if let departure = try? JSON.decode(NodeFile.Departure.self, reply) {
+            hooks.departed(departure)
+          }
+        case .unreachable(let peer, let reason, let attempt):
+          if attempt == 1 { logger.info("no link to \(NodeID(peer)): \(reason)") }
+        case .turnedAway(let from, let reason):
+          logger.info("turned away a connection from \(from): \(reason)")
+        case .dropped: break
+        }
+      })
+  }
+}
+
+extension Failure {
+  static func starting(_ what: String, _ error: any Error) -> Failure {
+    if let failure = error as? Failure { return failure }
+    return Failure("cannot \(what): \(error)")
+  }
+}

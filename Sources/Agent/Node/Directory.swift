@@ -1,0 +1,83 @@
+// Who is who, by key: what every connection and every request is judged with.
+//
+// A small copy of the applied state that any thread may ask. It changes only with membership, so
+// that reading it costs nothing on the way of ordinary events.
+
+import Membership
+import Schema
+import Synchronization
+
+struct Directory: Sendable {
+  struct Entry: Sendable, Equatable {
+    var id: NodeID
+    var name: String
+    var role: NodeRole
+    var cluster: Address
+    var datastore: Address?
+    var key: Digest
+  }
+
+  var cluster: ClusterID
+  var incarnation: UInt64
+  /// Active members by key.
+  var members: [Digest: Entry] = [:]
+  var departed: [Digest: Departed] = [:]
+  /// Control-plane nodes that are not in the log here yet, known by the join's answer or by a
+  /// verified introduction.
+  var introduced: [Digest: Entry] = [:]
+  var endpoints: EndpointsAnswer
+  /// Whether the log here has told of any member.
+  var isFormed = false
+
+  init(cluster: ClusterID) {
+    self.cluster = cluster
+    incarnation = 0
+    endpoints = EndpointsAnswer(
+      cluster: cluster.description, incarnation: 0, index: 0, servers: [])
+  }
+
+  /// The same after more events; what is in the log needs no introduction any more.
+  func following(_ state: Cluster) -> Directory {
+    var next = self
+    next.incarnation = state.incarnation
+    next.isFormed = state.isFormed
+    next.members = [:]
+    next.departed = [:]
+    for member in state.nodes where member.isActive {
+      next.members[member.record.key] = Entry(
+        id: member.id, name: member.name, role: member.record.role,
+        cluster: member.record.endpoints.cluster, datastore: member.record.endpoints.datastore,
+        key: member.record.key)
+    }
+    for gone in state.departed { next.departed[gone.key] = gone }
+    next.introduced = introduced.filter {
+      next.members[$0.key] == nil && next.departed[$0.key] == nil
+    }
+    next.endpoints = EndpointsAnswer(state)
+    return next
+  }
+
+  /// Control-plane nodes to keep links with, this node not among them.
+  func peers(without own: NodeID) -> [Entry] {
+    var out = members.values.filter { $0.role == .controlPlane && $0.id != own }
+    out += introduced.values.filter { $0.id != own }
+    return out.sorted { $0.id < $1.id }
+  }
+}
+
+extension EndpointsAnswer {
+  /// What workers are told: API servers to use, and the control plane with its keys.
+  init(_ state: Cluster) {
+    let serving = Set(state.servingAPI.map(\.id))
+    self.init(
+      cluster: state.id.description, incarnation: state.incarnation, index: state.endpointIndex,
+      servers: state.controlPlane.map { member in
+        Server(
+          node: member.id.description, name: member.name,
+          apiserver: serving.contains(member.id)
+            ? member.record.endpoints.apiserver?.description : nil,
+          cluster: member.record.endpoints.cluster.description,
+          key: member.record.key.description)
+      })
+  }
+}

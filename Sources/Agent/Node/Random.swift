@@ -1,0 +1,29 @@
+// Where time and randomness are drawn, and nowhere else.
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+import Membership
+
+/// The system's random source.
+enum Random {
+  /// Any 64 bits but 0.
+  static func number() -> UInt64 {
+    UInt64.random(in: 1 ... .max)
+  }
+
+  static func bytes(_ count: Int) -> [UInt8] {
+    var generator = SystemRandomNumberGenerator()
+    return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+  }
+}
+
+extension Timestamp {
+  /// The wall clock.
+  static var now: Timestamp {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Timestamp(
+      milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+  }
+}

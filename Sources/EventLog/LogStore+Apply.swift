@@ -1,0 +1,95 @@
+import LMDB
+import Raft
+
+/// What a write does to the tables, and what it may not ask.
+extension LogStore {
+  /// Whether a write changes more than the commit index, so that its answer must wait for the disk.
+  func mustCommit(_ write: LogWrite, _ durable: HardState) -> Bool {
+    if !write.entries.isEmpty || write.checkpoint != nil || !write.facts.isEmpty
+      || write.settlesFindings
+    {
+      return true
+    }
+    guard let state = write.hardState else { return false }
+    return (state.term, state.vote) != (durable.term, durable.vote)
+  }
+
+  func apply(
+    _ write: LogWrite, to tip: inout LogTip, in transaction: borrowing WriteTransaction
+  ) throws {
+    if let first = write.entries.first, first.index <= tip.lastIndex {
+      try truncate(before: first.index, &tip, transaction)
+    }
+    for entry in write.entries {
+      guard entry.index == tip.lastIndex + 1, entry.index < .max, entry.term >= tip.lastTerm
+      else {
+        throw refused(
+          "entry \(entry.index) of term \(entry.term) does not follow entry \(tip.lastIndex) "
+            + "of term \(tip.lastTerm)")
+      }
+      let (value, hash) = StoredEntry.encode(entry, after: tip.chainHash)
+      try transaction.append(value, for: [UInt8](bigEndian: entry.index), to: entries)
+      tip.lastIndex = entry.index
+      tip.lastTerm = entry.term
+      tip.chainHash = hash
+    }
+    if let state = write.hardState { try advance(&tip, to: state) }
+    if let checkpoint = write.checkpoint {
+      guard checkpoint.index >= base.index, checkpoint.index <= tip.hardState.commit else {
+        throw refused(
+          "a checkpoint at \(checkpoint.index), committed is \(tip.hardState.commit)")
+      }
+      try transaction.put(
+        checkpoint.bytes, for: [UInt8](bigEndian: checkpoint.index), in: checkpoints)
+    }
+    for (name, bytes) in write.facts {
+      try transaction.put(bytes, for: MetaKey.fact(name), in: meta)
+    }
+    if write.settlesFindings { try transaction.delete(MetaKey.behind, from: meta) }
+  }
+
+  func put(_ state: HardState, in transaction: borrowing WriteTransaction) throws(LMDBError) {
+    try transaction.put(MetaCoding.bytes(state), for: MetaKey.hard, in: meta)
+  }
+
+  /// Takes a hard state that goes back on nothing.
+  func advance(_ tip: inout LogTip, to state: HardState) throws(Fault) {
+    let now = tip.hardState
+    let keepsVote = state.term > now.term || now.vote == 0 || state.vote == now.vote
+    guard state.term >= now.term, keepsVote, state.commit >= now.commit,
+      state.commit <= tip.lastIndex
+    else {
+      throw refused("\(state) after \(now) with last index \(tip.lastIndex)")
+    }
+    tip.hardState = state
+  }
+
+  private func truncate(
+    before index: Index, _ tip: inout LogTip, _ transaction: borrowing WriteTransaction
+  ) throws {
+    guard index > tip.hardState.commit, index > base.index else {
+      throw refused(
+        "replacing entries from index \(index) on, committed is \(tip.hardState.commit)")
+    }
+    let previous = index - 1
+    if previous == base.index {
+      (tip.lastTerm, tip.chainHash) = (base.term, base.chainHash)
+    } else {
+      guard let value = try transaction.get([UInt8](bigEndian: previous), in: entries),
+        let term = StoredEntry.term(in: value.span),
+        let hash = StoredEntry.chainHash(in: value.span)
+      else {
+        throw Fault.damaged("write to", directory, "entry \(previous) is missing or unreadable")
+      }
+      (tip.lastTerm, tip.chainHash) = (term, hash)
+    }
+    tip.lastIndex = previous
+    try transaction.deleteAll(from: [UInt8](bigEndian: index), in: entries)
+  }
+
+  /// The caller asked for something that no log may do: a bug, and final, since what was to be
+  /// written is now unknown.
+  private func refused(_ text: String) -> Fault {
+    Fault(.other, operation: "write to", subject: directory, text: text)
+  }
+}

@@ -1,0 +1,234 @@
+import LMDB
+import Raft
+
+/// The tables of one group of the log, and every read and write on them.
+///
+/// `entries`: `StoredEntry` by index. `checkpoints`: the host's bytes by index. `meta`: `identity`
+/// (its file's text), `base` (index, term, chain hash), `hard` (term, vote, commit), `boot`,
+/// `behind` (log, witness, last index: a finding not yet settled), and `fact/NAME`. Numbers, also as keys, are 8 bytes big-endian. The names of the tables begin with
+/// the group's number: an environment can hold several groups.
+struct LogStore: Sendable {
+  let directory: String
+  let files: LogFiles
+  let environment: Environment
+  let entries: Table
+  let checkpoints: Table
+  let meta: Table
+  let base: LogBase
+
+  /// Opens the environment and checks that it is whole and whose it is.
+  init(files: LogFiles, mode: EventLog.Mode, identity: LogIdentity, mapSize: Int) throws(Fault) {
+    let directory = files.directory
+    do {
+      let environment = try Environment(
+        directory: directory,
+        options: .init(
+          isReadOnly: mode == .readOnly, mapSize: mapSize,
+          smallestMapSize: min(mapSize, 64 << 20)))
+      try Self.checkSize(environment)
+      try environment.clearStaleReaders()
+      self.files = files
+      self.directory = directory
+      self.environment = environment
+      entries = try environment.table("0/entries")
+      checkpoints = try environment.table("0/checkpoints")
+      meta = try environment.table("0/meta")
+      let meta = meta
+      let (stored, base) = try environment.read { transaction in
+        (
+          try transaction.get(MetaKey.identity, in: meta),
+          try transaction.withValue(MetaKey.base, in: meta) { MetaCoding.base($0) } ?? nil
+        )
+      }
+      guard let stored, let base else {
+        throw Fault.damaged("open", directory, "its identity or base is missing or unreadable")
+      }
+      guard stored == Array(identity.description.utf8), base.index + 1 == identity.firstIndex
+      else {
+        throw Fault(
+          .foreign, operation: "open", subject: directory,
+          text: "the file identity and the data name different logs")
+      }
+      self.base = base
+    } catch {
+      throw Fault("open", directory, error)
+    }
+  }
+
+  /// A file that was cut would end the process at the first page that is missing (SIGBUS).
+  private static func checkSize(_ environment: Environment) throws {
+    let info = try environment.info()
+    if info.fileSize < info.usedSize {
+      throw Fault.damaged(
+        "open", environment.directory,
+        "data.mdb has \(info.fileSize) bytes, its last page ends at \(info.usedSize)")
+    }
+  }
+
+  // MARK: Reads
+
+  func read<R>(
+    _ operation: String, _ body: (borrowing ReadTransaction) throws -> R
+  ) throws(Fault) -> R {
+    do {
+      return try environment.read(body)
+    } catch {
+      throw Fault(operation, directory, error)
+    }
+  }
+
+  func tip() throws(Fault) -> LogTip {
+    try read("read the end of") { transaction in
+      guard let hard = try transaction.withValue(MetaKey.hard, in: meta, MetaCoding.hardState),
+        let hardState = hard
+      else { throw Fault.damaged("read", directory, "term and vote are missing or unreadable") }
+      let last: (Index, Term, ChainHash)? = try transaction.withCursor(on: entries) { cursor in
+        guard try cursor.move(to: .last) else { return nil }
+        return try cursor.withEntry { key, value in
+          guard key.count == 8, let index = key.bigEndian64(at: 0),
+            let term = StoredEntry.term(in: value), let hash = StoredEntry.chainHash(in: value)
+          else { throw Fault.damaged("read", directory, "its last entry is unreadable") }
+          return (index, term, hash)
+        }
+      }
+      let (index, term, hash) = last ?? (base.index, base.term, base.chainHash)
+      return LogTip(lastIndex: index, lastTerm: term, chainHash: hash, hardState: hardState)
+    }
+  }
+
+  func bootNumber() throws(Fault) -> UInt64 {
+    try read("read the boot number of") { transaction in
+      try transaction.withValue(MetaKey.boot, in: meta) { $0.bigEndian64(at: 0) } ?? nil
+    } ?? 0
+  }
+
+  func term(at index: Index) throws(Fault) -> Term? {
+    if index == base.index { return base.term }
+    return try read("read the term at index \(index) of") { transaction in
+      try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
+        guard let term = StoredEntry.term(in: value) else { throw unreadable(index) }
+        return term
+      }
+    }
+  }
+
+  func chainHash(at index: Index) throws(Fault) -> ChainHash? {
+    if index == base.index { return base.chainHash }
+    return try read("read the chain hash at index \(index) of") { transaction in
+      try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
+        guard let hash = StoredEntry.chainHash(in: value) else { throw unreadable(index) }
+        return hash
+      }
+    }
+  }
+
+  /// As `StableLog.entries`; nil if the first is not there, and `[]` if `end` is not above it.
+  func entries(from index: Index, to end: Index, maxBytes: Int) throws(Fault) -> [Entry]? {
+    guard index < end else { return [] }
+    return try read("read entries from index \(index) of") { transaction in
+      try transaction.withCursor(on: entries) { cursor in
+        var found: [Entry] = []
+        var next = index
+        var bytes = 0
+        var isThere = try cursor.move(to: .atOrAfter([UInt8](bigEndian: index)))
+        while isThere, next < end {
+          let entry = try cursor.withEntry { key, value in
+            guard key.count == 8, key.bigEndian64(at: 0) == next else { return nil as Entry? }
+            guard let entry = StoredEntry.decode(value, at: next) else { throw unreadable(next) }
+            return entry
+          }
+          guard let entry else {
+            if found.isEmpty { return nil }
+            throw Fault.damaged("read", directory, "the entry at index \(next) is missing")
+          }
+          bytes += entry.payload.count
+          if !found.isEmpty, bytes > maxBytes { return found }
+          found.append(entry)
+          next += 1
+          isThere = try cursor.move(to: .next)
+        }
+        return found.isEmpty ? nil : found
+      }
+    }
+  }
+
+  func checkpoint(atOrBefore index: Index) throws(Fault) -> Checkpoint? {
+    try read("read a checkpoint of") { transaction in
+      try transaction.withCursor(on: checkpoints) { cursor in
+        guard try cursor.move(to: .atOrBefore([UInt8](bigEndian: index))) else { return nil }
+        return try cursor.withEntry { key, value in
+          guard key.count == 8, let index = key.bigEndian64(at: 0) else {
+            throw Fault.damaged("read", directory, "a checkpoint has no index")
+          }
+          return Checkpoint(index: index, bytes: value.bytes())
+        }
+      }
+    }
+  }
+
+  func fact(_ name: String) throws(Fault) -> [UInt8]? {
+    try read("read \(name) of") { try $0.get(MetaKey.fact(name), in: meta) }
+  }
+
+  private func unreadable(_ index: Index) -> Fault {
+    .damaged("read", directory, "the entry at index \(index) is unreadable")
+  }
+}
+
+/// The keys of the table `meta`.
+enum MetaKey {
+  static let identity = Array("identity".utf8)
+  static let base = Array("base".utf8)
+  static let hard = Array("hard".utf8)
+  static let boot = Array("boot".utf8)
+  static let behind = Array("behind".utf8)
+  static func fact(_ name: String) -> [UInt8] { Array("fact/\(name)".utf8) }
+}
+
+/// The values of the table `meta`.
+enum MetaCoding {
+  static func bytes(_ base: LogBase) -> [UInt8] {
+    [UInt8](bigEndian: base.index) + [UInt8](bigEndian: base.term) + base.chainHash.bytes
+  }
+
+  static func base(_ value: Span<UInt8>) -> LogBase? {
+    guard value.count == 48, let index = value.bigEndian64(at: 0), index < .max,
+      let term = value.bigEndian64(at: 8), let hash = ChainHash(bytes: value.bytes(from: 16))
+    else { return nil }
+    return LogBase(index: index, term: term, chainHash: hash)
+  }
+
+  static func bytes(_ state: HardState) -> [UInt8] {
+    [UInt8](bigEndian: state.term) + [UInt8](bigEndian: state.vote)
+      + [UInt8](bigEndian: state.commit)
+  }
+
+  static func hardState(_ value: Span<UInt8>) -> HardState? {
+    guard value.count == 24, let term = value.bigEndian64(at: 0),
+      let vote = value.bigEndian64(at: 8), let commit = value.bigEndian64(at: 16)
+    else { return nil }
+    return HardState(term: term, vote: vote, commit: commit)
+  }
+
+  /// Of a finding `logBehind`; empty for any other.
+  static func bytes(_ finding: OpenFinding) -> [UInt8] {
+    guard case .logBehind(let log, let witness, let lastIndex) = finding else { return [] }
+    let numbers = [
+      log.term, log.vote, log.commit, log.boot, witness.term, witness.vote, witness.commit,
+      witness.boot, lastIndex,
+    ]
+    return numbers.flatMap { [UInt8](bigEndian: $0) }
+  }
+
+  static func finding(_ value: Span<UInt8>) -> OpenFinding? {
+    var numbers: [UInt64] = []
+    for field in 0..<9 {
+      guard let number = value.bigEndian64(at: 8 * field) else { return nil }
+      numbers.append(number)
+    }
+    return .logBehind(
+      log: Witness(term: numbers[0], vote: numbers[1], commit: numbers[2], boot: numbers[3]),
+      witness: Witness(term: numbers[4], vote: numbers[5], commit: numbers[6], boot: numbers[7]),
+      lastIndex: numbers[8])
+  }
+}

@@ -1,0 +1,128 @@
+import LMDB
+package import Raft
+
+/// What looking at every entry found.
+package struct Verification: Equatable, Sendable {
+  /// Where the log is not what was written.
+  package struct Damage: Equatable, Sendable, CustomStringConvertible {
+    /// The first index that is wrong; everything before it is right.
+    package let index: Index
+    package let text: String
+
+    package var description: String { "index \(index): \(text)" }
+  }
+
+  /// Entries whose hash was computed anew, up to the damage if there is any.
+  package var checked: Int
+  /// The last index that is right, and its chain hash.
+  package var lastIndex: Index
+  package var chainHash: ChainHash
+  package var damage: Damage?
+}
+
+extension EventLog {
+  /// What to look at.
+  package enum Scope: Equatable, Sendable {
+    case whole
+    /// The last so many entries, trusting the chain hash before them.
+    case last(Int)
+    /// From that index on, trusting the chain hash before it.
+    case from(Index)
+  }
+
+  /// What a start looks at.
+  package static let quickScope = Scope.last(1024)
+
+  /// Computes the chain anew from the stored bytes, and checks that the indices are contiguous, that
+  /// every entry can be decoded, and that the commit index and the checkpoints are inside the log.
+  ///
+  /// Damage to LMDB's own pages can end the process (SIGBUS, SIGSEGV): at a start, do this in a
+  /// child process. A node may go on writing meanwhile.
+  /// - Throws: `Fault` if the log cannot be read at all; damage to what can be read is in the result.
+  package func verify(_ scope: Scope = .whole) throws(Fault) -> Verification {
+    let tip = try store.tip()
+    let start: Index =
+      switch scope {
+      case .whole: firstIndex
+      case .from(let index): min(max(index, firstIndex), tip.lastIndex + 1)
+      case .last(let count):
+        tip.lastIndex - min(UInt64(clamping: max(count, 0)), tip.lastIndex - base.index) + 1
+      }
+    guard let previous = try store.chainHash(at: start - 1) else {
+      return Verification(
+        checked: 0, lastIndex: base.index, chainHash: base.chainHash,
+        damage: .init(index: start - 1, text: "the entry is missing"))
+    }
+    var result = Verification(checked: 0, lastIndex: start - 1, chainHash: previous)
+    // What is committed stays as it is and is read in parts; the rest, which may be replaced at any
+    // time, in one transaction.
+    let committed = min(tip.hardState.commit, tip.lastIndex)
+    while result.damage == nil, result.lastIndex < committed {
+      try store.verify(&result, through: min(result.lastIndex + 4096, committed))
+    }
+    if result.damage == nil { try store.verify(&result, through: nil) }
+    if result.damage == nil { try store.verifyFrame(&result) }
+    return result
+  }
+}
+
+extension LogStore {
+  /// Goes on from `result.lastIndex` through `last`, or to the end of the log if nil.
+  fileprivate func verify(_ result: inout Verification, through last: Index?) throws(Fault) {
+    result = try read("verify") { transaction in
+      try transaction.withCursor(on: entries) { cursor in
+        var result = result
+        var isThere = try cursor.move(to: .atOrAfter([UInt8](bigEndian: result.lastIndex + 1)))
+        while isThere {
+          if let last, result.lastIndex >= last { return result }
+          cursor.withEntry { key, value in check(key, value, &result) }
+          if result.damage != nil { return result }
+          isThere = try cursor.move(to: .next)
+        }
+        if let last, result.lastIndex < last {
+          result.damage = .init(index: result.lastIndex + 1, text: "the entry is missing")
+        }
+        return result
+      }
+    }
+  }
+
+  private func check(_ key: Span<UInt8>, _ value: Span<UInt8>, _ result: inout Verification) {
+    let index = result.lastIndex + 1
+    guard key.count == 8, key.bigEndian64(at: 0) == index else {
+      result.damage = .init(index: index, text: "the entry is missing")
+      return
+    }
+    guard let stored = StoredEntry.chainHash(in: value) else {
+      result.damage = .init(index: index, text: "the entry has only \(value.count) bytes")
+      return
+    }
+    let body = value.bytes(from: StoredEntry.bodyOffset)
+    let hash = result.chainHash.extended(index: index, body: body[...])
+    guard hash == stored else {
+      result.damage = .init(index: index, text: "the chain hash is \(stored), it should be \(hash)")
+      return
+    }
+    guard StoredEntry.decode(value, at: index) != nil else {
+      result.damage = .init(index: index, text: "the entry cannot be decoded")
+      return
+    }
+    result.checked += 1
+    result.lastIndex = index
+    result.chainHash = hash
+  }
+
+  /// The commit index and the checkpoints must lie inside the log.
+  fileprivate func verifyFrame(_ result: inout Verification) throws(Fault) {
+    let tip = try tip()
+    if tip.hardState.commit > tip.lastIndex {
+      result.damage = .init(
+        index: tip.lastIndex + 1,
+        text: "committed is \(tip.hardState.commit), the log ends at \(tip.lastIndex)")
+    } else if let checkpoint = try checkpoint(atOrBefore: .max), checkpoint.index > tip.lastIndex {
+      result.damage = .init(
+        index: tip.lastIndex + 1,
+        text: "there is a checkpoint at \(checkpoint.index), the log ends at \(tip.lastIndex)")
+    }
+  }
+}

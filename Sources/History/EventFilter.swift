@@ -1,0 +1,71 @@
+// Which events a reader wants to see: a range of the log, and what must be true of each.
+
+package import Membership
+
+/// A range of indexes and conditions, all of which must hold.
+package struct EventFilter: Hashable, Sendable {
+  /// The first index and the last.
+  package var from: UInt64
+  package var to: UInt64
+  /// `node.joined`, or all of a kind: `node`, `token`.
+  package var type: String?
+  /// A node that the event is about, by name or id.
+  package var node: String?
+  /// The whole actor (`root@n1`) or the part before or after the `@`.
+  package var actor: String?
+  /// By recorded time; both ends are included.
+  package var since: Timestamp?
+  package var until: Timestamp?
+
+  package init(
+    from: UInt64 = 1, to: UInt64 = .max, type: String? = nil, node: String? = nil,
+    actor: String? = nil, since: Timestamp? = nil, until: Timestamp? = nil
+  ) {
+    self.from = from
+    self.to = to
+    self.type = type
+    self.node = node
+    self.actor = actor
+    self.since = since
+    self.until = until
+  }
+
+  /// Whether an event is wanted; names are those of the states around it.
+  func admits(_ recorded: RecordedEvent, before: Cluster, after: Cluster) -> Bool {
+    let envelope = recorded.envelope
+    guard recorded.index >= from, recorded.index <= to else { return false }
+    if let since, envelope.time < since { return false }
+    if let until, envelope.time > until { return false }
+    if let type {
+      let name = envelope.event.type.name
+      guard name == type || name.hasPrefix(type + ".") else { return false }
+    }
+    if let actor {
+      guard envelope.actor == actor || envelope.actor.split(separator: "@").contains(actor[...])
+      else { return false }
+    }
+    guard let node else { return true }
+    return envelope.event.nodes.contains { id in
+      id.description == node || before.name(of: id) == node || after.name(of: id) == node
+    }
+  }
+}
+
+extension Event {
+  /// The nodes that it is about.
+  package var nodes: [NodeID] {
+    switch self {
+    case .clusterFormed(let formed): [formed.first.id]
+    case .leaderElected(let elected): [elected.node]
+    case .nodeJoined(let joined): [joined.node.id]
+    case .nodeLeft(let left): [left.node]
+    case .nodeRemoved(let removed): [removed.node]
+    case .endpointRefreshed(let refreshed): [refreshed.node]
+    case .roleAssigned(let assigned):
+      assigned.assignments.map(\.node) + (assigned.departing.map { [$0.node] } ?? [])
+    case .nodeSuspected(let suspected): [suspected.node]
+    case .nodeRecovered(let recovered): [recovered.node]
+    case .tokenIssued, .tokenRevoked, .rolesSettled: []
+    }
+  }
+}

@@ -1,0 +1,63 @@
+// Events as `muster events` prints them, whoever answers: the agent's route and the reader of a
+// stopped node's log use this one formatter.
+
+import FoundationEssentials
+import Membership
+
+/// Lines of a table whose columns fit what is typical, so that the first line can be printed before
+/// the last is known; or lines of JSON.
+package struct EventText: Sendable {
+  package var isJSON: Bool
+  package init(isJSON: Bool) { self.isJSON = isJSON }
+
+  /// The table's first line, ended; nil for JSON.
+  package var header: String? {
+    isJSON ? nil : Self.row("INDEX", "TIME", "ACTOR", "EVENT", "EFFECT")
+  }
+
+  /// One event, ended by the only newline in it.
+  package func line(_ line: EventLine) -> String {
+    if isJSON {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      guard let bytes = try? encoder.encode(line) else {
+        preconditionFailure("an event of strings and integers is always JSON: \(line)")
+      }
+      return String(decoding: bytes, as: UTF8.self) + "\n"
+    }
+    let envelope = line.recorded.envelope
+    var effect = line.effect ?? ""
+    if !envelope.reason.isEmpty { effect += " (reason: \(envelope.reason))" }
+    return Self.row(
+      "\(line.recorded.index)", envelope.time.rfc3339, envelope.actor, envelope.event.type.name,
+      effect)
+  }
+
+  private static func row(
+    _ index: String, _ time: String, _ actor: String, _ event: String, _ effect: String
+  ) -> String {
+    let text =
+      String(repeating: " ", count: max(0, 5 - index.count)) + index + "  " + padded(time, 20)
+      + "  " + padded(printable(actor), 16) + "  " + padded(event, 18) + "  " + printable(effect)
+    return text.trimmingTrailingSpaces + "\n"
+  }
+
+  private static func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+
+  /// What a client wrote must not steer a terminal.
+  private static func printable(_ text: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { $0.value < 32 || (0x7f...0x9f).contains($0.value) ? "?" : $0 }))
+  }
+}
+
+extension String {
+  fileprivate var trimmingTrailingSpaces: String {
+    var text = self
+    while text.hasSuffix(" ") { text.removeLast() }
+    return text
+  }
+}

@@ -1,0 +1,280 @@
+// Facts become state. Total: every event has an effect or is told to contradict the state, in which
+// case the state stays as it was and the replica that sees this must halt.
+
+/// An event that cannot have happened in this state: the log or this program is wrong.
+package struct Inconsistency: Error, Hashable, Sendable, CustomStringConvertible {
+  package var index: UInt64
+  package var description: String
+  package init(index: UInt64, description: String) {
+    self.index = index
+    self.description = description
+  }
+}
+
+extension Cluster {
+  /// Applies an event at its place in the log. Nil if it fits; else nothing was changed and the
+  /// caller must stop loudly.
+  package mutating func evolve(_ recorded: RecordedEvent) -> Inconsistency? {
+    if let why = misplacement(recorded) ?? contradiction(recorded.envelope.event) {
+      return Inconsistency(
+        index: recorded.index,
+        description: "\(recorded.envelope.event.type.name) at index \(recorded.index): \(why)")
+    }
+    let before = touchesEndpoints(recorded.envelope.event) ? endpointView : nil
+    lastIndex = recorded.index
+    lastTime = recorded.envelope.time
+    term = recorded.term
+    apply(recorded)
+    if let before, before != endpointView { endpointIndex = recorded.index }
+    if recorded.envelope.event.type != .leaderElected {
+      sessions.record(recorded.envelope, at: recorded.index)
+    }
+    return nil
+  }
+
+  private func misplacement(_ recorded: RecordedEvent) -> String? {
+    let envelope = recorded.envelope
+    guard lastIndex < .max, recorded.index == lastIndex + 1 else {
+      return "the index before it is \(lastIndex)"
+    }
+    guard recorded.term >= term else { return "its term \(recorded.term) is before \(term)" }
+    guard !isFormed || envelope.time >= lastTime else {
+      return "its time \(envelope.time.rfc3339Milliseconds) is before "
+        + lastTime.rfc3339Milliseconds
+    }
+    if envelope.event.type != .leaderElected, let known = sessions[envelope.command],
+      known.fingerprint != envelope.fingerprint
+    {
+      return "command \(envelope.command) had another body at index \(known.first)"
+    }
+    return nil
+  }
+
+  /// Why this event cannot happen in this state; nil if it can.
+  func contradiction(_ event: Event) -> String? {
+    if case .clusterFormed(let formed) = event {
+      if isFormed { return "the cluster was formed before" }
+      return formed.first.role == .controlPlane ? nil : "its first node is not a control-plane node"
+    }
+    guard isFormed else { return "there is no cluster yet" }
+    switch event {
+    case .clusterFormed: return nil
+    case .leaderElected(let elected):
+      // Also a node whose departure it has in its log but not yet applied: Raft allows that.
+      let known = roster[elected.node] != nil || departed(elected.node) != nil
+      return known ? nil : "node \(elected.node) is unknown"
+    case .tokenIssued(let token):
+      return self.token(token.id) == nil ? nil : "token \(token.id) exists"
+    case .tokenRevoked(let revoked):
+      guard let token = token(revoked.id) else { return "token \(revoked.id) is unknown" }
+      return token.revocation == nil ? nil : "token \(revoked.id) is revoked already"
+    case .nodeJoined(let joined): return contradiction(joined)
+    case .nodeLeft(let left):
+      return contradiction(departureOf: left.node, kind: .leave)
+    case .nodeRemoved(let removed):
+      if let member = roster[removed.node], !member.isActive { return nil }
+      return contradiction(departureOf: removed.node, kind: .remove)
+    case .endpointRefreshed(let refreshed): return inactive(refreshed.node)
+    case .roleAssigned(let assigned): return contradiction(assigned)
+    case .rolesSettled: return joint == nil ? "the configuration is not joint" : nil
+    case .nodeSuspected(let suspected):
+      if let why = inactive(suspected.node) { return why }
+      return roster[suspected.node]?.isSuspected == true ? "it is suspected already" : nil
+    case .nodeRecovered(let recovered):
+      if let why = inactive(recovered.node) { return why }
+      return roster[recovered.node]?.isSuspected == true ? nil : "it is not suspected"
+    }
+  }
+
+  private func inactive(_ id: NodeID) -> String? {
+    roster[id]?.isActive == true ? nil : "node \(id) is not an active member"
+  }
+
+  private func contradiction(_ joined: NodeJoined) -> String? {
+    if roster[joined.node.id] != nil || tombstones[joined.node.key] != nil {
+      return "node \(joined.node.id) is known already"
+    }
+    guard let token = token(joined.token) else { return "token \(joined.token) is unknown" }
+    return token.remaining == 0 ? "token \(joined.token) is used up" : nil
+  }
+
+  private func contradiction(
+    departureOf id: NodeID, kind: RoleAssigned.Departing.Kind
+  ) -> String? {
+    if let why = inactive(id) { return why }
+    if roster[id]?.datastoreRole != nil { return "node \(id) still has a datastore role" }
+    guard let departure, departure.node == id else { return nil }
+    if departure.kind != kind { return "node \(id) departs in another way" }
+    return departure.settled ? nil : "the configuration still counts node \(id)"
+  }
+
+  private func contradiction(_ assigned: RoleAssigned) -> String? {
+    if joint != nil { return "the configuration is joint" }
+    if departure != nil { return "a departure is under way" }
+    if assigned.assignments.isEmpty { return "it assigns nothing" }
+    var after = Set(voters)
+    var previous: NodeID?
+    for assignment in assigned.assignments {
+      if let previous, assignment.node <= previous { return "its assignments are not sorted" }
+      previous = assignment.node
+      if let why = inactive(assignment.node) { return why }
+      guard let member = roster[assignment.node], member.isControlPlane else {
+        return "node \(assignment.node) is a worker"
+      }
+      if member.datastoreRole == assignment.role { return "node \(member.id) has that role" }
+      if assignment.role == nil, assigned.departing?.node != member.id {
+        return "node \(member.id) loses its role without departing"
+      }
+      if assignment.role == .voter { after.insert(member.id) } else { after.remove(member.id) }
+    }
+    if after.isEmpty { return "no voter would remain" }
+    if assigned.joint != (after != Set(voters)) { return "joint is not what its changes need" }
+    if let departing = assigned.departing {
+      let out = assigned.assignments.contains { $0.node == departing.node && $0.role == nil }
+      if !out { return "the departing node keeps its role" }
+    }
+    return nil
+  }
+}
+
+// Effects.
+extension Cluster {
+  private mutating func apply(_ recorded: RecordedEvent) {
+    let time = recorded.envelope.time
+    switch recorded.envelope.event {
+    case .clusterFormed(let formed):
+      id = formed.cluster
+      incarnation = 1
+      self.formed = time
+      enrol(
+        Member(
+          record: formed.first, joined: time, joinIndex: recorded.index, datastoreRole: .voter,
+          endpointIndex: recorded.index))
+    case .leaderElected(let elected): leader = elected.node
+    case .tokenIssued(let token):
+      invitations.append(
+        Token(
+          issued: token, index: recorded.index, time: time, actor: recorded.envelope.actor))
+    case .tokenRevoked(let revoked):
+      invitations.update(revoked.id) {
+        $0.revocation = Token.Revocation(
+          index: recorded.index, time: time, actor: recorded.envelope.actor)
+      }
+    case .nodeJoined(let joined): apply(joined, recorded)
+    case .nodeLeft(let left):
+      bury(left.node, .left, recorded)
+      roster.update(left.node) {
+        $0.state = .left(index: recorded.index, time: time)
+        $0.apiserverReady = false
+        $0.suspectedSince = nil
+      }
+      if let name = roster[left.node]?.name { leftByName[name] = left.node }
+    case .nodeRemoved(let removed):
+      if roster[removed.node]?.isActive == true {
+        bury(removed.node, .removed(forced: removed.forced), recorded)
+      }
+      close(removed.node)
+    case .endpointRefreshed(let refreshed):
+      roster.update(refreshed.node) {
+        $0.record.endpoints = refreshed.endpoints
+        $0.record.version = refreshed.version
+        $0.apiserverReady = refreshed.apiserverReady
+        $0.endpointIndex = recorded.index
+      }
+    case .roleAssigned(let assigned): apply(assigned, recorded)
+    case .rolesSettled:
+      joint = nil
+      departure?.settled = true
+    case .nodeSuspected(let suspected):
+      roster.update(suspected.node) {
+        $0.suspectedSince = time
+        $0.suspicions = $0.suspicions.suffix(Member.suspicionLimit - 1) + [time]
+      }
+    case .nodeRecovered(let recovered):
+      roster.update(recovered.node) { $0.suspectedSince = nil }
+    }
+  }
+
+  private mutating func apply(_ joined: NodeJoined, _ recorded: RecordedEvent) {
+    // A name stands for one record: the newcomer's replaces that of a node which left.
+    if let left = leftByName[joined.node.name] { close(left) }
+    enrol(
+      Member(
+        record: joined.node, joined: recorded.envelope.time, joinIndex: recorded.index,
+        token: joined.token, endpointIndex: recorded.index))
+    invitations.update(joined.token) {
+      $0.redemptions.append(
+        Token.Redemption(
+          node: joined.node.id, name: joined.node.name, index: recorded.index,
+          time: recorded.envelope.time))
+    }
+  }
+
+  private mutating func apply(_ assigned: RoleAssigned, _ recorded: RecordedEvent) {
+    let attribution = Attribution(recorded.envelope)
+    if assigned.joint {
+      joint = JointRoles(outgoing: voters, attribution: attribution, index: recorded.index)
+    }
+    for assignment in assigned.assignments {
+      roster.update(assignment.node) { $0.datastoreRole = assignment.role }
+    }
+    if let departing = assigned.departing {
+      departure = Departure(
+        node: departing.node, kind: departing.kind, forced: departing.forced,
+        attribution: attribution, index: recorded.index, settled: !assigned.joint)
+    }
+  }
+
+  private mutating func bury(_ id: NodeID, _ how: Departed.How, _ recorded: RecordedEvent) {
+    guard let member = roster[id] else { return }
+    tombstones.append(
+      Departed(
+        node: id, name: member.name, key: member.record.key, how: how, index: recorded.index,
+        time: recorded.envelope.time, actor: recorded.envelope.actor,
+        reason: recorded.envelope.reason))
+    if departure?.node == id { departure = nil }
+  }
+
+  private mutating func enrol(_ member: Member) {
+    roster.append(member)
+    if member.isControlPlane { controlPlaneIDs.append(member.id) }
+  }
+
+  private mutating func close(_ id: NodeID) {
+    controlPlaneIDs.removeAll { $0 == id }
+    if let member = roster[id], leftByName[member.name] == id { leftByName[member.name] = nil }
+    roster.remove(id)
+  }
+
+  /// What a worker is told of the control plane.
+  private struct EndpointView: Equatable {
+    var records: [NodeRecord]
+    var serving: [NodeID]
+  }
+
+  private var endpointView: EndpointView {
+    EndpointView(records: controlPlane.map(\.record), serving: servingAPI.map(\.id))
+  }
+
+  /// Whether the event may change what a worker is told. Workers' own events never do, so that
+  /// folding thousands of them stays cheap.
+  private func touchesEndpoints(_ event: Event) -> Bool {
+    switch event {
+    case .clusterFormed: true
+    case .nodeJoined(let joined): joined.node.role == .controlPlane
+    case .nodeLeft(let left): roster[left.node]?.isControlPlane == true
+    case .nodeRemoved(let removed): roster[removed.node]?.isControlPlane == true
+    case .endpointRefreshed(let refreshed): roster[refreshed.node]?.isControlPlane == true
+    case .nodeSuspected, .nodeRecovered: true
+    case .leaderElected, .tokenIssued, .tokenRevoked, .roleAssigned, .rolesSettled: false
+    }
+  }
+}
+
+extension Attribution {
+  init(_ envelope: Envelope) {
+    self.init(
+      command: envelope.command, fingerprint: envelope.fingerprint, actor: envelope.actor,
+      reason: envelope.reason)
+  }
+}

@@ -1,0 +1,139 @@
+// The state of a cluster: what the log says, folded. A value with two ways in: `decide` asks it
+// what a request would do and never changes it; `evolve` applies an event that happened and never
+// refuses. Nothing else changes it, so that equal prefixes of the log give equal states everywhere
+// and at any later time. It knows no clock, no randomness and no live opinion.
+
+/// The membership after some prefix of the log.
+package struct Cluster: Equatable, Sendable {
+  package internal(set) var id: ClusterID
+  /// 0 before the cluster is formed, 1 from then on; raised when a lost quorum is overridden.
+  package internal(set) var incarnation: UInt64
+  package internal(set) var formed: Timestamp
+  var roster: Register<Member>
+  /// Control-plane nodes of the roster in its order: there are few, whatever the number of workers.
+  var controlPlaneIDs: [NodeID]
+  /// The ids of nodes that left and whose records are open.
+  var leftByName: [String: NodeID]
+  var tombstones: Register<Departed>
+  var invitations: Register<Token>
+  /// Who leads, as the newest `leader.elected` has it.
+  package internal(set) var leader: NodeID?
+  package internal(set) var term: UInt64
+  package internal(set) var joint: JointRoles?
+  package internal(set) var departure: Departure?
+  /// Index and time of the last event applied; 0 before the first.
+  package internal(set) var lastIndex: UInt64
+  package internal(set) var lastTime: Timestamp
+  /// Index of the last event that changed the control plane's endpoints, keys or readiness.
+  package internal(set) var endpointIndex: UInt64
+  package internal(set) var sessions: Sessions
+
+  /// The state before the first event.
+  package init() {
+    self.init(id: ClusterID(0), incarnation: 0, formed: Timestamp(milliseconds: 0))
+  }
+
+  /// A state from its parts, as a checkpoint kept them. `nodes` in the order of joining.
+  package init(
+    id: ClusterID, incarnation: UInt64, formed: Timestamp, nodes: [Member] = [],
+    departed: [Departed] = [], tokens: [Token] = [], leader: NodeID? = nil, term: UInt64 = 0,
+    joint: JointRoles? = nil, departure: Departure? = nil, lastIndex: UInt64 = 0,
+    lastTime: Timestamp = Timestamp(milliseconds: 0), endpointIndex: UInt64 = 0,
+    sessions: Sessions = Sessions()
+  ) {
+    self.id = id
+    self.incarnation = incarnation
+    self.formed = formed
+    roster = Register(nodes)
+    controlPlaneIDs = nodes.filter(\.isControlPlane).map(\.id)
+    leftByName = [:]
+    for member in nodes where !member.isActive { leftByName[member.name] = member.id }
+    tombstones = Register(departed)
+    invitations = Register(tokens)
+    self.leader = leader
+    self.term = term
+    self.joint = joint
+    self.departure = departure
+    self.lastIndex = lastIndex
+    self.lastTime = lastTime
+    self.endpointIndex = endpointIndex
+    self.sessions = sessions
+  }
+}
+
+// Questions.
+extension Cluster {
+  package var isFormed: Bool { incarnation > 0 }
+
+  /// In the order of joining. Left nodes are among them until their record is closed.
+  package var nodes: [Member] { roster.all }
+
+  /// Tombstones in log order; never shortened.
+  package var departed: [Departed] { tombstones.all }
+
+  /// In the order of issue.
+  package var tokens: [Token] { invitations.all }
+
+  package func node(_ id: NodeID) -> Member? { roster[id] }
+
+  /// The active node of that name, else the left one.
+  package func node(named name: String) -> Member? {
+    nodes.first { $0.isActive && $0.name == name } ?? leftByName[name].flatMap { roster[$0] }
+  }
+
+  /// The active node with that key.
+  package func activeNode(key: Digest) -> Member? {
+    nodes.first { $0.isActive && $0.record.key == key }
+  }
+
+  /// The tombstone of that key.
+  package func departed(key: Digest) -> Departed? { tombstones[key] }
+
+  package func departed(_ id: NodeID) -> Departed? { departed.first { $0.node == id } }
+
+  package func token(_ id: TokenID) -> Token? { invitations[id] }
+
+  /// The newest token with that secret, and the roles that the secret admits.
+  package func token(secret: Digest) -> (token: Token, roles: [NodeRole])? {
+    for token in tokens.reversed() {
+      if let match = token.issued.secrets.first(where: { $0.hash == secret }) {
+        return (token, match.roles)
+      }
+    }
+    return nil
+  }
+
+  /// Active control-plane nodes in the order of joining.
+  package var controlPlane: [Member] {
+    controlPlaneIDs.compactMap { roster[$0] }.filter(\.isActive)
+  }
+
+  /// Nodes with that role in the order of joining.
+  package func nodes(_ role: DatastoreRole) -> [Member] {
+    controlPlane.filter { $0.datastoreRole == role }
+  }
+
+  /// Sorted by id, as Raft's configuration has them.
+  package var voters: [NodeID] { nodes(.voter).map(\.id).sorted() }
+
+  /// Who voted before, while the configuration is joint; else empty. Sorted.
+  package var outgoingVoters: [NodeID] { joint?.outgoing ?? [] }
+
+  /// Voters that the log does not suspect, of both halves of a joint configuration.
+  package var unsuspectedVoters: Set<NodeID> {
+    Set((voters + outgoingVoters).filter { roster[$0]?.isSuspected == false })
+  }
+
+  /// Active control-plane nodes whose Kubernetes API workers should use: those neither suspected
+  /// nor unready; if none is left, all that have one. In the order of joining.
+  package var servingAPI: [Member] {
+    let all = controlPlane.filter { $0.record.endpoints.apiserver != nil }
+    let fit = all.filter { !$0.isSuspected && $0.apiserverReady }
+    return fit.isEmpty ? all : fit
+  }
+
+  /// The name of that node, departed or not; its id if it is unknown.
+  package func name(of id: NodeID) -> String {
+    roster[id]?.name ?? departed(id)?.name ?? id.description
+  }
+}

@@ -1,0 +1,96 @@
+// One node as the log has it, and what remains of one that went.
+
+/// A node in the membership, with everything the log says about it.
+package struct Member: Hashable, Sendable, Identifiable {
+  package enum State: Hashable, Sendable {
+    case active
+    /// It left by its own wish; listed until `remove-node` closes the record.
+    case left(index: UInt64, time: Timestamp)
+  }
+
+  package var record: NodeRecord
+  package var joined: Timestamp
+  package var joinIndex: UInt64
+  /// The token that admitted it; nil for the first node.
+  package var token: TokenID?
+  /// Nil: outside the datastore's configuration (workers, newcomers, departing and left nodes).
+  package var datastoreRole: DatastoreRole?
+  package var state: State
+  package var apiserverReady: Bool
+  package var suspectedSince: Timestamp?
+  /// When it was suspected of late, oldest first, at most `suspicionLimit`.
+  package var suspicions: [Timestamp]
+  /// Index of the event that last told its endpoints.
+  package var endpointIndex: UInt64
+
+  /// How many times a node may be suspected in one hour of log time.
+  package static let suspicionLimit = 6
+
+  package init(
+    record: NodeRecord, joined: Timestamp, joinIndex: UInt64, token: TokenID? = nil,
+    datastoreRole: DatastoreRole? = nil, state: State = .active, apiserverReady: Bool = false,
+    suspectedSince: Timestamp? = nil, suspicions: [Timestamp] = [], endpointIndex: UInt64
+  ) {
+    self.record = record
+    self.joined = joined
+    self.joinIndex = joinIndex
+    self.token = token
+    self.datastoreRole = datastoreRole
+    self.state = state
+    self.apiserverReady = apiserverReady
+    self.suspectedSince = suspectedSince
+    self.suspicions = suspicions
+    self.endpointIndex = endpointIndex
+  }
+
+  package var id: NodeID { record.id }
+  package var name: String { record.name }
+  package var isActive: Bool { state == .active }
+  package var isControlPlane: Bool { record.role == .controlPlane }
+  package var isSuspected: Bool { suspectedSince != nil }
+}
+
+extension Endpoints {
+  /// Every address in here, without duplicates, sorted.
+  package var all: [Address] {
+    Array(Set([cluster] + extra + [datastore, apiserver].compactMap { $0 })).sorted()
+  }
+
+  /// Whether that address is in here.
+  package func has(_ address: Address) -> Bool {
+    cluster == address || datastore == address || apiserver == address || extra.contains(address)
+  }
+}
+
+/// A node that is no member any more. Kept for ever: its key is refused for ever.
+package struct Departed: Hashable, Sendable, Identifiable {
+  package enum How: Hashable, Sendable {
+    case left
+    case removed(forced: Bool)
+  }
+  package var node: NodeID
+  package var name: String
+  package var key: Digest
+  package var how: How
+  package var index: UInt64
+  package var time: Timestamp
+  package var actor: String
+  package var reason: String
+
+  package init(
+    node: NodeID, name: String, key: Digest, how: How, index: UInt64, time: Timestamp,
+    actor: String, reason: String
+  ) {
+    self.node = node
+    self.name = name
+    self.key = key
+    self.how = how
+    self.index = index
+    self.time = time
+    self.actor = actor
+    self.reason = reason
+  }
+
+  /// The key: it cannot come back, so it departs once.
+  package var id: Digest { key }
+}

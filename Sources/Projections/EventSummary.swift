@@ -1,0 +1,129 @@
+// One line of history: what an event did, and what that meant for the cluster.
+
+package import Membership
+
+/// An event in words, from the states before and after it.
+package struct EventSummary: Hashable, Sendable {
+  /// What it is about: a node's name or a token's id; empty for the cluster.
+  package var subject: String
+  /// What it did: `n4 standby · voters 3 → 4, can lose 1`.
+  package var effect: String
+
+  package init(_ recorded: RecordedEvent, before: Cluster, after: Cluster) {
+    let words = Words(before: before, after: after)
+    subject = words.subject(recorded.envelope.event)
+    var parts = [words.phrase(recorded.envelope.event)]
+    if let change = words.change { parts.append(change) }
+    effect = parts.joined(separator: " · ")
+  }
+}
+
+private struct Words {
+  let before: Cluster
+  let after: Cluster
+
+  func name(_ id: NodeID) -> String {
+    after.node(id)?.name ?? before.node(id)?.name ?? after.name(of: id)
+  }
+
+  func subject(_ event: Event) -> String {
+    switch event {
+    case .clusterFormed, .rolesSettled: ""
+    case .leaderElected(let event): name(event.node)
+    case .tokenIssued(let event): event.id.description
+    case .tokenRevoked(let event): event.id.description
+    case .nodeJoined(let event): event.node.name
+    case .nodeLeft(let event): name(event.node)
+    case .nodeRemoved(let event): name(event.node)
+    case .endpointRefreshed(let event): name(event.node)
+    case .roleAssigned(let event):
+      event.assignments.map { name($0.node) }.joined(separator: " ")
+    case .nodeSuspected(let event): name(event.node)
+    case .nodeRecovered(let event): name(event.node)
+    }
+  }
+
+  func phrase(_ event: Event) -> String {
+    switch event {
+    case .clusterFormed(let event):
+      "cluster \(event.cluster) with \(event.first.name) \(event.first.endpoints.cluster)"
+    case .leaderElected(let event): "\(name(event.node)) leads in term \(after.term)"
+    case .tokenIssued(let event): "\(event.id) \(invitation(event))"
+    case .tokenRevoked(let event): "\(event.id) admits nobody any more"
+    case .nodeJoined(let event):
+      "\(event.node.name) \(event.node.role.name) \(event.node.endpoints.cluster) by token"
+        + " \(event.token)\(left(event.token))"
+    case .nodeLeft(let event): "\(name(event.node)) left"
+    case .nodeRemoved(let event): removal(event)
+    case .endpointRefreshed(let event): refresh(event)
+    case .roleAssigned(let event): roles(event)
+    case .rolesSettled: "the new voters decide alone"
+    case .nodeSuspected(let event): "\(name(event.node)) is out of contact"
+    case .nodeRecovered(let event): "\(name(event.node)) is back"
+    }
+  }
+
+  private func invitation(_ token: TokenIssued) -> String {
+    let roles = Token(issued: token, index: 0, time: after.lastTime, actor: "").roles
+    return "for \(Membership.words(roles.map(\.name), "or")) nodes, "
+      + (token.uses == 0 ? "any number of uses" : counted(Int(token.uses), "use")) + ", "
+      + (token.expires.map { "until \($0.rfc3339)" } ?? "never expires")
+  }
+
+  private func left(_ id: TokenID) -> String {
+    after.token(id)?.remaining.map { " (\(counted($0, "use")) left)" } ?? ""
+  }
+
+  private func removal(_ event: NodeRemoved) -> String {
+    if before.node(event.node)?.isActive == false {
+      return "the record of \(name(event.node)), which had left, is closed"
+    }
+    return "\(name(event.node)) removed\(event.forced ? " by force" : "")"
+  }
+
+  private func refresh(_ event: EndpointRefreshed) -> String {
+    var parts: [String] = []
+    let old = before.node(event.node)
+    if old?.record.endpoints != event.endpoints {
+      parts.append("now at \(event.endpoints.cluster)")
+    }
+    if old?.apiserverReady != event.apiserverReady {
+      parts.append("api server \(event.apiserverReady ? "ready" : "not ready")")
+    }
+    if old?.record.version != event.version { parts.append("version \(event.version)") }
+    return "\(name(event.node)) \(parts.joined(separator: ", "))"
+  }
+
+  private func roles(_ event: RoleAssigned) -> String {
+    let list = event.assignments.map { "\(name($0.node)) \($0.role?.name ?? "out")" }
+    return list.joined(separator: ", ") + " (\(event.cause.name))"
+  }
+
+  /// What it meant for the quorum; nil if nothing.
+  var change: String? {
+    func lose(_ cluster: Cluster) -> Int { HighAvailability(cluster).canLose }
+    let voters = (before.voters.count, after.voters.count)
+    let tolerance = (lose(before), lose(after))
+    var parts: [String] = []
+    if voters.0 != voters.1 { parts.append("voters \(voters.0) → \(voters.1)") }
+    if tolerance.0 != tolerance.1 {
+      parts.append("can lose \(tolerance.0) → \(tolerance.1)")
+    } else if !parts.isEmpty {
+      parts.append("can lose \(tolerance.1)")
+    }
+    return parts.isEmpty ? nil : parts.joined(separator: ", ")
+  }
+}
+
+extension RoleAssigned.Cause {
+  package var name: String {
+    switch self {
+    case .joined: "joined"
+    case .shortage: "shortage"
+    case .surplus: "surplus"
+    case .replaced: "replaced"
+    case .spread: "spread"
+    case .departure: "departure"
+    }
+  }
+}

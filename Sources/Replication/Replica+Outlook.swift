@@ -1,0 +1,60 @@
+// What this node sees of the others, for status. Live opinion: never recorded, never decided with.
+
+import Membership
+package import Projections
+import Raft
+import Schema
+
+extension Replica {
+  /// Its view as of the last input. A leader speaks from its own contacts; another node from what
+  /// the leader last told it, which grows old.
+  package var outlook: Outlook {
+    let seen = isLeader ? sightings : (told?.sightings ?? [])
+    let toldAge = told.map { now.monotonic - min(now.monotonic, $0.at) } ?? 0
+    let age = isLeader ? 0 : Int64(clamping: toldAge / 1_000_000)
+    var byNode: [NodeID: Outlook.Sighting] = [:]
+    var healthy: Set<NodeID> = []
+    for sighting in seen {
+      if sighting.isHealthy { healthy.insert(sighting.node) }
+      guard sighting.node != options.node, let node = cluster.node(sighting.node) else { continue }
+      let silence = Int64(clamping: sighting.silence) + age
+      let patience =
+        node.isControlPlane ? options.raft.electionTimeout : options.aliveFor
+      byNode[sighting.node] = Outlook.Sighting(
+        ready: silence < Int64(clamping: patience / 1_000_000) + 1000, contactAge: silence,
+        index: sighting.lag.map { cluster.lastIndex - min(cluster.lastIndex, $0) })
+    }
+    return Outlook(
+      by: options.node, hasLeader: raft.leader != nil, healthyVoters: healthy, sightings: byNode,
+      age: age)
+  }
+
+  /// What a leader sees, itself included.
+  var sightings: [Sighting] {
+    let observation = keeper.observation(of: self)
+    return cluster.nodes.compactMap { node in
+      if node.id == options.node {
+        return Sighting(node: node.id, silence: 0, lag: 0, isHealthy: !diskFull)
+      }
+      let contact = node.isControlPlane ? raft.lastContact(of: node.id.rawValue) : nil
+      guard let last = [contact, keeper.seen[node.id]].compactMap({ $0 }).max() else { return nil }
+      let match = raft.progress(of: node.id.rawValue)?.match
+      return Sighting(
+        node: node.id, silence: (now.monotonic - min(now.monotonic, last)) / 1_000_000,
+        lag: match.map { raft.commitIndex - min(raft.commitIndex, $0) },
+        isHealthy: observation.caughtUp.contains(node.id))
+    }
+  }
+
+  /// Another node told what it sees: a leader hears of workers, the others of everybody.
+  mutating func observed(_ sightings: [Sighting], by node: NodeID) {
+    if isLeader {
+      for sighting in sightings {
+        let at = now.monotonic - min(now.monotonic, sighting.silence &* 1_000_000)
+        keeper.seen[sighting.node] = max(keeper.seen[sighting.node] ?? 0, at)
+      }
+    } else if node == leader {
+      told = (sightings, now.monotonic)
+    }
+  }
+}

@@ -1,0 +1,190 @@
+// One control-plane node, entire, without I/O.
+//
+// A replica joins agreement (Raft) to rules (Membership): it decides requests against the tail of
+// the leader's log, folds what is committed, keeps the datastore roles, answers callers exactly
+// once, and passes requests on to the leader. It is a value: inputs go in with the time, effects
+// come out, nothing else is touched. What production runs is what the simulator runs.
+//
+// Laws. A request is decided on the tail and answered on commit; a refusal is an answer, too, and
+// waits for the commit of what it rests on and for a confirmed leadership. Every entry is an event.
+// Folding never refuses: an event that contradicts the state halts the replica.
+
+package import Membership
+package import Raft
+import Schema
+
+package struct Replica: Sendable {
+  package struct Options: Sendable {
+    package var node: NodeID
+    package var raft: Machine.Options
+    /// Without contact for so long a control-plane node is suspected; with contact for so long a
+    /// suspected one has recovered. Nanoseconds.
+    package var damping: UInt64 = 10_000_000_000
+    /// A sign of life counts for so long when a removal is asked for. Nanoseconds.
+    package var aliveFor: UInt64 = 30_000_000_000
+    /// How many requests one batch decides at most.
+    package var batch = 512
+
+    package init(node: NodeID, raft: Machine.Options) {
+      self.node = node
+      self.raft = raft
+    }
+  }
+
+  package let options: Options
+  package internal(set) var raft: Machine
+  /// The state after the last applied event.
+  package internal(set) var cluster: Cluster
+  /// The state after the last event of the log, committed or not; only while leading.
+  var tail: Cluster?
+  let log: any StableLog
+
+  var now = Clock(monotonic: 0, wall: Timestamp(milliseconds: 0))
+  var effects = ReplicaEffects()
+  var requests = Requests()
+  var reads = Reads()
+  var keeper = RoleKeeper()
+  var diskFull = false
+  /// Events appended here as the leader and not yet applied: what is applied need not be decoded.
+  var decided: ArraySlice<RecordedEvent> = []
+  var stoppedBy: String?
+  /// What the leader last told of the others, and when.
+  var told: (sightings: [Sighting], at: UInt64)?
+
+  /// A replica over a log whose events up to `cluster.lastIndex` are folded into `cluster`.
+  /// - Parameters:
+  ///   - hardState: as read from the disk, with its commit index at or above the applied one.
+  ///   - log: the durable log; reads are synchronous.
+  package init(
+    options: Options, cluster: Cluster, hardState: HardState, log: any StableLog, at clock: Clock
+  ) {
+    self.options = options
+    self.cluster = cluster
+    now = clock
+    self.log = log
+    // An answer to what an earlier start of this node forwarded must not be taken for one of now.
+    requests.nextForward = options.raft.seed
+    let node = options.node
+    raft = Machine(
+      options: options.raft, configuration: cluster.configuration, hardState: hardState,
+      applied: cluster.lastIndex, log: log,
+      payload: { kind, term, index, time in
+        precondition(kind == .newTerm, "the core made an entry of kind \(kind) by itself")
+        return Envelope(
+          time: Timestamp(milliseconds: time.stamp), command: CommandID(high: term, low: index),
+          fingerprint: 0, actor: node.description,
+          event: .leaderElected(LeaderElected(node: node))
+        ).encoded()
+      }, at: Time(monotonic: clock.monotonic, stamp: clock.wall.milliseconds))
+  }
+
+  /// Whether this node is the only voter: it may campaign at once.
+  package var isAlone: Bool { cluster.voters == [options.node] && cluster.joint == nil }
+  /// Whether this node leads.
+  package var isLeader: Bool { raft.role == .leader }
+  /// The leader this node knows of.
+  package var leader: NodeID? { raft.leader.map { NodeID($0) } }
+  /// Monotonic nanoseconds at which `tick` is due at the latest.
+  package var deadline: UInt64 {
+    var due = min(raft.deadline, requests.deadline ?? .max, reads.deadline ?? .max)
+    if isLeader, let keeperDue = keeper.deadline { due = min(due, keeperDue) }
+    return due
+  }
+
+  /// Takes one input. What follows from it comes out of `takeEffects`, so several inputs may be
+  /// taken first: requests of one batch become one append and one message per peer.
+  package mutating func step(_ input: ReplicaInput, at clock: Clock) {
+    guard stoppedBy == nil else { return }
+    now = clock
+    switch input {
+    case .tick:
+      core(.tick)
+      keeper.tickDue = true
+    case .frame(let from, .raft(let message)):
+      guard message.from == from.rawValue, message.to == options.node.rawValue else { return }
+      core(.receive(message))
+    case .frame(let from, .forward(let id, let request)):
+      // Frames do not say who took the request in; if nobody else did, the sender did.
+      var request = request
+      if request.origin == nil { request.origin = from }
+      admit(request, from: .peer(from, id))
+    case .frame(_, .answer(let id, let outcome)):
+      answered(id, outcome)
+    case .frame(let from, .observed(let sightings)):
+      observed(sightings, by: from)
+    case .request(let caller, let request, let deadline):
+      requests.add(caller, request, deadline: deadline)
+    case .read(let caller, let deadline):
+      startRead(caller, deadline: deadline)
+    case .appended(let ack):
+      core(.appended(ack))
+    case .disk(let full):
+      diskFull = full
+    case .linkClosed(let peer):
+      linkClosed(peer)
+    case .seen(let node):
+      noteSeen(node)
+    case .campaign:
+      if raft.leader == nil { core(.campaign) }
+    case .handOver:
+      if let heir = successor() { core(.transferLeader(to: heir.rawValue)) }
+    }
+  }
+
+  /// Everything to be done since the last time. Loops until nothing follows from anything.
+  package mutating func takeEffects() -> ReplicaEffects {
+    var rounds = 0
+    repeat {
+      followLeadership()
+      expire()
+      dispatchRequests()
+      keepRoles()
+      decideBatch()
+      drainCore()
+      confirmReads()
+      rounds += 1
+    } while stoppedBy == nil && rounds < 64 && (raft.hasEffects || requests.hasWork(self))
+    defer { effects = ReplicaEffects() }
+    effects.halt = stoppedBy
+    return effects
+  }
+
+  /// Gives an input to the core; a refusal of one is not an error here: Raft repeats itself.
+  mutating func core(_ input: Input) {
+    do throws(Refused) {
+      try raft.step(input, at: Time(monotonic: now.monotonic, stamp: stamp))
+    } catch {
+      return
+    }
+  }
+
+  /// The time to stamp on the entry that a candidate makes when it wins: never before the log's
+  /// last one. A vote can come with any input, the own one with the ack of an append job.
+  private var stamp: Int64 {
+    let wall = now.wall.milliseconds
+    guard raft.role == .candidate else { return wall }
+    guard let last = raft.entries(from: raft.lastIndex)?.first,
+      let envelope = try? Envelope(decoding: last.payload)
+    else { return max(wall, cluster.lastTime.milliseconds) }
+    return max(wall, envelope.time.milliseconds)
+  }
+
+  /// Moves what the core wants done into the effects, and folds what is committed.
+  private mutating func drainCore() {
+    while raft.hasEffects {
+      let out = raft.takeEffects()
+      if let reason = out.halt { return halt(reason) }
+      for message in out.messages {
+        effects.frames.append(.init(to: NodeID(message.to), frame: .raft(message)))
+      }
+      for read in out.reads { reads.confirmed(read) }
+      if let job = out.append { effects.appends.append(job) }
+      fold(out.committed)
+      if stoppedBy != nil { return }
+    }
+  }
+
+  mutating func halt(_ reason: String) {
+    if stoppedBy == nil { stoppedBy = reason }
+  }
+}

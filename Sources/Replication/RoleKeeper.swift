@@ -1,0 +1,212 @@
+// Role keeping: what a leader does by itself.
+//
+// It looks at the state and at whom it hears from, and asks for one thing at a time, through the
+// same door as everybody else: the events say what it did and why. Contacts are damped: a node is
+// suspected after ten seconds of silence and has recovered after ten seconds of contact, at most
+// six times an hour; a new leader suspects nobody before it has listened for as long.
+
+import Membership
+import Raft
+import Schema
+
+struct RoleKeeper: Sendable {
+  var leadership = Leadership()
+  var tickDue = false
+  /// Signs of life of workers (monotonic nanoseconds), as told by whoever they asked.
+  var seen: [NodeID: UInt64] = [:]
+  /// Workers seen here that the leader has not been told of.
+  var unsent: Set<NodeID> = []
+  var lastSent: UInt64 = 0
+  private var began: UInt64 = 0
+  /// The last index of the log when this term of office began.
+  private var led: UInt64 = 0
+  /// Since when a node that joined in this term of office is listened for.
+  private var listening: [NodeID: UInt64] = [:]
+  /// Since when a suspected node is heard from without a gap.
+  private var contactSince: [NodeID: UInt64] = [:]
+  private var changes: [NodeID: [UInt64]] = [:]
+  /// When leadership was last offered to a successor.
+  var offered: UInt64?
+
+  /// How often the keeper looks, nanoseconds.
+  static let interval: UInt64 = 200_000_000
+  private(set) var nextLook: UInt64 = 0
+
+  /// When the keeper wants to look again.
+  var deadline: UInt64? { nextLook == 0 ? nil : nextLook }
+
+  mutating func begin(at now: UInt64, after index: UInt64, peers: [NodeID]) {
+    began = now
+    led = index
+    listening = [:]
+    contactSince = [:]
+    changes = [:]
+    offered = nil
+    nextLook = now
+    for peer in peers where seen[peer] == nil { seen[peer] = now }
+  }
+
+  mutating func looked(at now: UInt64) {
+    tickDue = false
+    nextLook = now + Self.interval
+  }
+
+  /// When that control-plane node was last heard from, as a leader knows it.
+  func lastContact(of node: NodeID, in replica: Replica) -> UInt64 {
+    if node == replica.options.node { return replica.now.monotonic }
+    return max(
+      replica.raft.lastContact(of: node.rawValue) ?? 0, listening[node] ?? began)
+  }
+
+  /// What this leader sees.
+  func observation(of replica: Replica) -> Observation {
+    let now = replica.now.monotonic
+    let own = replica.options.node
+    var reachable: Set<NodeID> = [own]
+    var caughtUp: Set<NodeID> = [own]
+    var alive: Set<NodeID> = [own]
+    for node in replica.cluster.nodes where node.id != own {
+      let id = node.id
+      if node.isControlPlane, let contact = replica.raft.lastContact(of: id.rawValue)
+      {
+        let silence = now - min(now, contact)
+        if silence < replica.options.raft.electionTimeout { reachable.insert(id) }
+        if silence < replica.options.aliveFor { alive.insert(id) }
+        if reachable.contains(id), let progress = replica.raft.progress(of: id.rawValue),
+          progress.state == .replicate, progress.match + 256 >= replica.raft.lastIndex
+        {
+          caughtUp.insert(id)
+        }
+      }
+      if let sign = seen[id], now - min(now, sign) < replica.options.aliveFor { alive.insert(id) }
+    }
+    return Observation(reachable: reachable, caughtUp: caughtUp, alive: alive)
+  }
+
+  /// The next suspicion or recovery that has lasted long enough.
+  mutating func judge(_ replica: Replica) -> Command? {
+    let now = replica.now.monotonic
+    guard now >= began + replica.options.damping else { return nil }
+    for node in replica.cluster.nodes
+    where node.isControlPlane && node.isActive
+      && node.id != replica.options.node && node.datastoreRole != nil
+    {
+      let id = node.id
+      if listening[id] == nil { listening[id] = node.joinIndex > led ? now : began }
+      let silence = now - min(now, lastContact(of: id, in: replica))
+      if silence >= replica.options.raft.electionTimeout { contactSince[id] = nil }
+      if node.isSuspected {
+        guard silence < replica.options.raft.electionTimeout else { continue }
+        let since = contactSince[id] ?? now
+        contactSince[id] = since
+        if now - since >= replica.options.damping, allows(id, at: now) { return .recover(id) }
+      } else if silence >= replica.options.damping, allows(id, at: now) {
+        return .suspect(id)
+      }
+    }
+    return nil
+  }
+
+  /// At most six changes of mind a node and hour.
+  private mutating func allows(_ node: NodeID, at now: UInt64) -> Bool {
+    let hour: UInt64 = 3_600_000_000_000
+    var recent = (changes[node] ?? []).filter { $0 + hour > now }
+    guard recent.count < 6 else { return false }
+    recent.append(now)
+    changes[node] = recent
+    return true
+  }
+}
+
+extension Replica {
+  /// Asks for the next thing that keeps the roles as they should be, if this node leads.
+  mutating func keepRoles() {
+    sendSightings()
+    guard isLeader, keeper.tickDue || now.monotonic >= keeper.nextLook else { return }
+    keeper.looked(at: now.monotonic)
+    guard let state = tail, cluster.leader == options.node, cluster.term == raft.term, !diskFull,
+      !changeInFlight, raft.transferTarget == nil,
+      !requests.queue.contains(where: { $0.origin == .keeper })
+    else { return }
+    let observation = keeper.observation(of: self)
+    if state.joint != nil || state.departure != nil {
+      finishChange(state, observation)
+    } else if let command = keeper.judge(self) {
+      ask(command)
+    } else if let roles = RolePolicy.next(
+      state, leader: options.node, observation: observation)
+    {
+      ask(.assignRoles(roles))
+    }
+  }
+
+  /// Leaves the joint configuration, or closes a departure. A leader that goes itself hands over
+  /// to a caught-up voter of the incoming half first, once per election timeout.
+  private mutating func finishChange(_ state: Cluster, _ observation: Observation) {
+    guard (cluster.joint != nil) == (state.joint != nil) else { return }
+    let own = options.node
+    if state.joint != nil, state.node(own)?.datastoreRole != .voter {
+      let heirs = state.nodes.filter {
+        $0.datastoreRole == .voter && observation.caughtUp.contains($0.id)
+      }
+      let waited = now.monotonic - min(now.monotonic, keeper.offered ?? 0)
+      if let heir = heirs.first, keeper.offered == nil || waited < 3 * options.raft.electionTimeout
+      {
+        if keeper.offered == nil { keeper.offered = now.monotonic }
+        return core(.transferLeader(to: heir.id.rawValue))
+      }
+      if heirs.isEmpty { return }
+    }
+    ask(.settle)
+  }
+
+  private mutating func ask(_ command: Command) {
+    let id = CommandID(high: raft.term, low: raft.lastIndex + 1)
+    requests.queue.append(
+      .init(
+        origin: .keeper,
+        request: Request(id: id, command: command, actor: cluster.name(of: options.node))))
+  }
+
+  /// A worker was heard from: the leader is told, at most once a second.
+  mutating func noteSeen(_ node: NodeID) {
+    keeper.seen[node] = now.monotonic
+    if !isLeader { keeper.unsent.insert(node) }
+  }
+
+  /// Tells the leader of workers seen here; a leader tells everybody what it sees. Once a second.
+  private mutating func sendSightings() {
+    guard now.monotonic >= keeper.lastSent + 1_000_000_000 else { return }
+    if isLeader {
+      keeper.lastSent = now.monotonic
+      let sightings = self.sightings
+      guard cluster.nodes.count > 1 else { return }
+      for node in cluster.controlPlane where node.id != options.node {
+        effects.frames.append(.init(to: node.id, frame: .observed(sightings)))
+      }
+    } else if let leader, !keeper.unsent.isEmpty {
+      keeper.lastSent = now.monotonic
+      effects.frames.append(
+        .init(
+          to: leader,
+          frame: .observed(keeper.unsent.sorted().map { Sighting(node: $0, silence: 0) })))
+      keeper.unsent = []
+    }
+  }
+
+  /// The voter that should lead next: heard from, and furthest in the log.
+  func successor() -> NodeID? {
+    guard isLeader else { return nil }
+    let reachable = keeper.observation(of: self).reachable
+    return cluster.nodes
+      .filter {
+        $0.datastoreRole == .voter && $0.id != options.node
+          && reachable.contains($0.id)
+      }
+      .max { matched($0.id) < matched($1.record.id) }?.record.id
+  }
+
+  private func matched(_ node: NodeID) -> UInt64 {
+    raft.progress(of: node.rawValue)?.match ?? 0
+  }
+}

@@ -1,0 +1,220 @@
+// Each kind of event, to its frozen message and back. Both directions are exhaustive switches: a
+// new case does not compile until it has its bytes.
+
+import Membership
+import SwiftProtobuf
+
+extension WireEnvelope.OneOf_Event {
+  init(_ event: Event) {
+    switch event {
+    case .clusterFormed(let event):
+      self = .clusterFormed(
+        .with {
+          $0.cluster = event.cluster.rawValue
+          $0.first = WireNodeRecord(event.first)
+        })
+    case .leaderElected(let event):
+      self = .leaderElected(.with { $0.node = event.node.rawValue })
+    case .tokenIssued(let event): self = .tokenIssued(WireTokenIssued(event))
+    case .tokenRevoked(let event): self = .tokenRevoked(.with { $0.id = event.id.rawValue })
+    case .nodeJoined(let event):
+      self = .nodeJoined(
+        .with {
+          $0.node = WireNodeRecord(event.node)
+          $0.token = event.token.rawValue
+        })
+    case .nodeLeft(let event): self = .nodeLeft(.with { $0.node = event.node.rawValue })
+    case .nodeRemoved(let event):
+      self = .nodeRemoved(
+        .with {
+          $0.node = event.node.rawValue
+          $0.forced = event.forced
+        })
+    case .endpointRefreshed(let event): self = .endpointRefreshed(WireEndpointRefreshed(event))
+    case .roleAssigned(let event): self = .roleAssigned(WireRoleAssigned(event))
+    case .rolesSettled: self = .rolesSettled(WireRolesSettled())
+    case .nodeSuspected(let event):
+      self = .nodeSuspected(.with { $0.node = event.node.rawValue })
+    case .nodeRecovered(let event):
+      self = .nodeRecovered(.with { $0.node = event.node.rawValue })
+    }
+  }
+}
+
+extension Event {
+  init(_ wire: WireEnvelope.OneOf_Event) throws(Malformed) {
+    switch wire {
+    case .clusterFormed(let wire): self = .clusterFormed(try ClusterFormed(wire))
+    case .leaderElected(let wire):
+      self = .leaderElected(LeaderElected(node: try nodeID(wire.node, "LeaderElected.node")))
+    case .tokenIssued(let wire): self = .tokenIssued(try TokenIssued(wire))
+    case .tokenRevoked(let wire):
+      self = .tokenRevoked(TokenRevoked(id: try tokenID(wire.id, "TokenRevoked.id")))
+    case .nodeJoined(let wire): self = .nodeJoined(try NodeJoined(wire))
+    case .nodeLeft(let wire):
+      self = .nodeLeft(NodeLeft(node: try nodeID(wire.node, "NodeLeft.node")))
+    case .nodeRemoved(let wire):
+      self = .nodeRemoved(
+        NodeRemoved(node: try nodeID(wire.node, "NodeRemoved.node"), forced: wire.forced))
+    case .endpointRefreshed(let wire): self = .endpointRefreshed(try EndpointRefreshed(wire))
+    case .roleAssigned(let wire): self = .roleAssigned(try RoleAssigned(wire))
+    case .rolesSettled: self = .rolesSettled(RolesSettled())
+    case .nodeSuspected(let wire):
+      self = .nodeSuspected(NodeSuspected(node: try nodeID(wire.node, "NodeSuspected.node")))
+    case .nodeRecovered(let wire):
+      self = .nodeRecovered(NodeRecovered(node: try nodeID(wire.node, "NodeRecovered.node")))
+    // Named in the catalogue, without a meaning in this version.
+    case .clusterImported: throw Malformed.unknown(.clusterImported)
+    case .nodeReplaced: throw Malformed.unknown(.nodeReplaced)
+    case .nodePromoted: throw Malformed.unknown(.nodePromoted)
+    case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
+    case .endpointPinned: throw Malformed.unknown(.endpointPinned)
+    case .endpointUnpinned: throw Malformed.unknown(.endpointUnpinned)
+    case .replicaLost: throw Malformed.unknown(.replicaLost)
+    case .replicaRefetched: throw Malformed.unknown(.replicaRefetched)
+    case .maintenanceEntered: throw Malformed.unknown(.maintenanceEntered)
+    case .maintenanceExited: throw Malformed.unknown(.maintenanceExited)
+    case .policyChanged: throw Malformed.unknown(.policyChanged)
+    case .certificateIssued: throw Malformed.unknown(.certificateIssued)
+    case .kubernetesCaRotated: throw Malformed.unknown(.kubernetesCARotated)
+    case .noteAttached: throw Malformed.unknown(.noteAttached)
+    case .backupTaken: throw Malformed.unknown(.backupTaken)
+    case .clusterRecovered: throw Malformed.unknown(.clusterRecovered)
+    case .formatRaised: throw Malformed.unknown(.formatRaised)
+    }
+  }
+}
+
+extension Malformed {
+  fileprivate static func unknown(_ type: EventType) -> Malformed { .unknownEvent(type.rawValue) }
+}
+
+extension ClusterFormed {
+  init(_ wire: WireClusterFormed) throws(Malformed) {
+    guard wire.cluster != 0 else { throw .missing("ClusterFormed.cluster") }
+    guard wire.hasFirst else { throw .missing("ClusterFormed.first") }
+    self.init(cluster: ClusterID(wire.cluster), first: try NodeRecord(wire.first))
+  }
+}
+
+extension NodeJoined {
+  init(_ wire: WireNodeJoined) throws(Malformed) {
+    guard wire.hasNode else { throw .missing("NodeJoined.node") }
+    self.init(node: try NodeRecord(wire.node), token: try tokenID(wire.token, "NodeJoined.token"))
+  }
+}
+
+extension WireTokenIssued {
+  init(_ event: TokenIssued) {
+    self.init()
+    id = event.id.rawValue
+    secrets = event.secrets.map { secret in
+      .with {
+        $0.hash = blob(secret.hash.bytes)
+        $0.roles = secret.roles.map(WireNodeRole.init)
+      }
+    }
+    uses = event.uses
+    if let moment = event.expires { expires = moment.milliseconds }
+  }
+}
+
+extension TokenIssued {
+  init(_ wire: WireTokenIssued) throws(Malformed) {
+    self.init(
+      id: try tokenID(wire.id, "TokenIssued.id"),
+      secrets: try wire.secrets.map { (wire) throws(Malformed) in
+        Secret(
+          hash: try digest(wire.hash, "TokenIssued.Secret.hash"),
+          roles: try wire.roles.map { (role) throws(Malformed) in
+            try known(role, as: NodeRole.self, "TokenIssued.Secret.roles")
+          })
+      },
+      uses: wire.uses, expires: wire.hasExpires ? Timestamp(milliseconds: wire.expires) : nil)
+  }
+}
+
+extension WireEndpointRefreshed {
+  init(_ event: EndpointRefreshed) {
+    self.init()
+    node = event.node.rawValue
+    endpoints = WireEndpoints(event.endpoints)
+    apiserverReady = event.apiserverReady
+    version = event.version
+  }
+}
+
+extension EndpointRefreshed {
+  init(_ wire: WireEndpointRefreshed) throws(Malformed) {
+    guard wire.hasEndpoints else { throw .missing("EndpointRefreshed.endpoints") }
+    self.init(
+      node: try nodeID(wire.node, "EndpointRefreshed.node"),
+      endpoints: try Endpoints(wire.endpoints), apiserverReady: wire.apiserverReady,
+      version: wire.version)
+  }
+}
+
+extension WireRoleAssigned {
+  init(_ event: RoleAssigned) {
+    self.init()
+    assignments = event.assignments.map { assignment in
+      .with {
+        $0.node = assignment.node.rawValue
+        $0.role = WireDatastoreRole(assignment.role)
+      }
+    }
+    cause = Cause(event.cause)
+    if let departure = event.departing {
+      departing = .with {
+        $0.node = departure.node.rawValue
+        $0.kind = WireRoleAssigned.Departing.Kind(departure.kind)
+        $0.forced = departure.forced
+      }
+    }
+    joint = event.joint
+  }
+}
+
+extension WireRoleAssigned.Cause {
+  init(_ cause: RoleAssigned.Cause) {
+    switch cause {
+    case .joined: self = .joined
+    case .shortage: self = .shortage
+    case .surplus: self = .surplus
+    case .replaced: self = .replaced
+    case .spread: self = .spread
+    case .departure: self = .departure
+    }
+  }
+}
+
+extension WireRoleAssigned.Departing.Kind {
+  init(_ kind: RoleAssigned.Departing.Kind) {
+    switch kind {
+    case .leave: self = .leave
+    case .remove: self = .remove
+    }
+  }
+}
+
+extension RoleAssigned {
+  init(_ wire: WireRoleAssigned) throws(Malformed) {
+    var departing: Departing?
+    if wire.hasDeparting {
+      departing = Departing(
+        node: try nodeID(wire.departing.node, "RoleAssigned.Departing.node"),
+        kind: try known(
+          wire.departing.kind, as: Departing.Kind.self, "RoleAssigned.Departing.kind"),
+        forced: wire.departing.forced)
+    }
+    self.init(
+      assignments: try wire.assignments.map { (wire) throws(Malformed) in
+        Assignment(
+          node: try nodeID(wire.node, "RoleAssigned.Assignment.node"),
+          role: wire.role == .none
+            ? nil : try known(wire.role, as: DatastoreRole.self, "RoleAssigned.Assignment.role"))
+      },
+      cause: try known(wire.cause, as: Cause.self, "RoleAssigned.cause"),
+      departing: departing, joint: wire.joint)
+  }
+}

@@ -1,0 +1,66 @@
+// A machine with one agent on it.
+
+package import Membership
+import Raft
+package import Replication
+
+/// A control-plane node in the world: its disk and its clocks, and, while it is up, its replica and
+/// what a host keeps for it. What a crash takes away is everything but the disk.
+package final class SimulatedNode {
+  package let index: Int
+  package let record: NodeRecord
+  package let disk = SimulatedDisk()
+  /// Nil while it is down.
+  package internal(set) var replica: Replica?
+  /// How many times it was started; what was meant for an earlier start is void.
+  package internal(set) var boot = 0
+  /// It will never be started again.
+  package internal(set) var isGone = false
+
+  var clock: NodeClock
+  var dice: SplitMix64
+  var inbox: [ReplicaInput] = []
+  var runDue = false
+  var pausedUntil: UInt64 = 0
+  var wakeDue = UInt64.max
+  /// Calls that wait for an answer, with their deadlines here, in the order of asking.
+  var calls: [(caller: Caller, deadline: UInt64)] = []
+
+  // The disk's queue.
+  var waiting: [AppendJob] = []
+  var writing: [AppendJob] = []
+  /// Reported as durable by a dishonest disk.
+  var unsynced: [AppendJob] = []
+  var diskFullUntil: UInt64 = 0
+  var diskSlowUntil: UInt64 = 0
+  var isStalled = false
+
+  // What was seen of it, for the laws.
+  var seen = Seen()
+  /// Wakes in a row without time passing.
+  var spins = 0
+
+  struct Seen {
+    var term: Term = 0
+    var commit: Index = 0
+    var applied: Index = 0
+    var leads = false
+    var configuration = Configuration()
+    /// Indexes of the configuration changes in its log.
+    var changes: [Index] = []
+  }
+
+  package var id: NodeID { record.id }
+  package var name: String { record.name }
+  package var isUp: Bool { replica != nil }
+  package var isLeader: Bool { replica?.isLeader ?? false }
+  /// What its replica has applied; the state before everything while it is down.
+  package var cluster: Cluster { replica?.cluster ?? Cluster() }
+
+  init(index: Int, record: NodeRecord, clock: NodeClock, dice: SplitMix64) {
+    self.index = index
+    self.record = record
+    self.clock = clock
+    self.dice = dice
+  }
+}

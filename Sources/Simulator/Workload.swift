@@ -1,0 +1,176 @@
+// What clients want, and what they remember of it.
+
+package import Membership
+import Raft
+import Replication
+
+/// One wish of a client, under one command id for as long as its outcome is unknown.
+package struct Operation: Sendable {
+  package enum State: Sendable, Equatable {
+    case open
+    case committed(first: UInt64, last: UInt64)
+    case refused(code: String)
+    /// The client gave up; it may or may not have happened.
+    case abandoned
+  }
+  package let request: Request
+  /// Only this node is asked, if any: it is its own wish.
+  var asked: NodeID?
+  /// Only so many attempts, if not nil.
+  var patience: Int?
+  package internal(set) var state = State.open
+  package internal(set) var attempts = 0
+}
+
+struct Workload {
+  enum Call {
+    /// What had been acknowledged anywhere when it was asked.
+    case operation(Int, known: UInt64)
+    case read(known: UInt64)
+  }
+  struct Invitation {
+    var id: TokenID
+    var secret: Digest
+  }
+
+  var dice: SplitMix64
+  var operations: [Operation] = []
+  // Looked up, never iterated.
+  var calls: [Caller: Call] = [:]
+  var nextCaller: Caller = 1
+  var invitations: [Invitation] = []
+  /// Nodes that will not come back.
+  var lost: [NodeID] = []
+  /// Reads that were confirmed.
+  var confirmedReads = 0
+  private var names = 0
+
+  init(dice: SplitMix64) { self.dice = dice }
+
+  /// Whether somebody may be on its way out.
+  var isDeparting: Bool {
+    operations.contains { operation in
+      guard operation.state == .open else { return false }
+      switch operation.request.command {
+      case .leave, .removeNode: return true
+      default: return false
+      }
+    }
+  }
+
+  var openCount: Int { operations.count { $0.state == .open } }
+
+  /// A machine that is like no other.
+  mutating func drawRecord(_ role: NodeRole) -> NodeRecord {
+    names += 1
+    let host = Host.ipv4(0x7f00_0000 | UInt32(names))
+    let isServer = role == .controlPlane
+    func address(_ port: UInt16) -> Address {
+      guard let address = Address(host: host, port: port) else {
+        preconditionFailure("port \(port) is not 0")
+      }
+      return address
+    }
+    return NodeRecord(
+      id: NodeID(dice.next() | 1), name: "n\(names)", role: role,
+      endpoints: Endpoints(
+        cluster: address(25_000),
+        datastore: isServer ? address(19_001) : nil,
+        apiserver: isServer ? address(16_443) : nil),
+      key: drawDigest(), failureDomain: "zone-\(dice.below(4))", version: "1.0")
+  }
+
+  mutating func drawDigest() -> Digest {
+    var bytes: [UInt8] = []
+    for _ in 0..<4 {
+      let word = dice.next()
+      for shift in stride(from: UInt64(0), to: 64, by: 8) {
+        bytes.append(UInt8(truncatingIfNeeded: word >> shift))
+      }
+    }
+    guard let digest = Digest(bytes: bytes) else { preconditionFailure("32 bytes are a digest") }
+    return digest
+  }
+
+  mutating func drawID(at time: UInt64) -> CommandID {
+    CommandID(at: NodeClock.wall(at: time), random: (dice.next(), dice.next()))
+  }
+
+  /// A new invitation.
+  mutating func drawToken(uses: UInt32, expires: Timestamp?) -> TokenIssued {
+    let issued = TokenIssued(
+      id: TokenID(dice.next()),
+      secrets: [.init(hash: drawDigest(), roles: [.controlPlane, .worker])], uses: uses,
+      expires: expires)
+    invitations.append(Invitation(id: issued.id, secret: issued.secrets[0].hash))
+    return issued
+  }
+
+  // MARK: What to want next
+
+  /// Something that somebody might want in this state; nil for a read.
+  mutating func drawCommand(
+    _ truth: Cluster, _ options: WorldOptions, at time: UInt64
+  ) -> (command: Command, asked: NodeID?)? {
+    let servers = truth.controlPlane
+    let active = truth.nodes.filter(\.isActive)
+    switch dice.below(100) {
+    case ..<20:
+      return nil
+    case ..<32:
+      let expires =
+        dice.chance(percent: 30)
+        ? NodeClock.wall(at: time).adding(seconds: Int64(1 + dice.below(30))) : nil
+      return (.issueToken(drawToken(uses: UInt32(dice.below(4)), expires: expires)), nil)
+    case ..<37:
+      return dice.pick(invitations).map { (.revokeToken($0.id), nil) }
+    case ..<70:
+      let wantsServer =
+        servers.count < options.controlPlane
+        && (active.count - servers.count >= options.workers || dice.chance(percent: 70))
+      if !wantsServer, active.count - servers.count >= options.workers {
+        return drawRefresh(active)
+      }
+      guard let invitation = dice.pick(Array(invitations.suffix(6))) else { return nil }
+      var record = drawRecord(wantsServer ? .controlPlane : .worker)
+      if dice.chance(percent: 5), let other = dice.pick(active) { record.name = other.name }
+      if dice.chance(percent: 5), let other = dice.pick(active) {
+        record.endpoints.cluster = other.record.endpoints.cluster
+      }
+      return (.join(.init(node: record, secret: invitation.secret)), nil)
+    case ..<85:
+      return drawRefresh(active)
+    default:
+      return drawDeparture(truth, servers, active)
+    }
+  }
+
+  private mutating func drawRefresh(_ active: [Member]) -> (command: Command, asked: NodeID?)? {
+    dice.pick(active).map { member in
+      (
+        .refreshEndpoints(
+          EndpointRefreshed(
+            node: member.id, endpoints: member.record.endpoints,
+            apiserverReady: member.isControlPlane && dice.chance(percent: 50),
+            version: "1.\(dice.below(5))")), nil
+      )
+    }
+  }
+
+  private mutating func drawDeparture(
+    _ truth: Cluster, _ servers: [Member], _ active: [Member]
+  ) -> (command: Command, asked: NodeID?)? {
+    let gone = lost.filter { truth.node($0)?.isActive == true }
+    if let dead = gone.first {
+      // While a lost machine still counts, nobody else is sent away.
+      let force = dice.chance(percent: 30)
+      return (.removeNode(.init(target: dead.description, force: force)), nil)
+    }
+    guard let member = dice.pick(active), dice.chance(percent: 50) else { return nil }
+    if dice.chance(percent: 60) {
+      return (.leave(member.id), member.isControlPlane ? member.id : nil)
+    }
+    let target = dice.chance(percent: 50) ? member.name : member.id.description
+    return (.removeNode(.init(target: target, force: dice.chance(percent: 60))), nil)
+  }
+}

@@ -1,0 +1,100 @@
+// Frames between nodes: what may become of one.
+
+import Membership
+import Raft
+import Replication
+import Schema
+
+extension World {
+  /// - Parameter early: Sent before it may be, by a planted fault; what it says is not judged.
+  func send(
+    _ delivery: ReplicaEffects.Delivery, from node: SimulatedNode, early: Bool = false
+  ) throws(Violation) {
+    if !early, case .raft(let message) = delivery.frame { try laws.sent(message, by: node) }
+    guard let to = indexes[delivery.to] else { return }
+    statistics.frames += 1
+    if network.isCut(node.index, to) || networkDice.chance(perMillion: options.lossRate) { return }
+    let bytes = options.encodes ? delivery.frame.encoded() : nil
+    let parcel = Parcel(
+      from: node.id, frame: altered(delivery.frame), bytes: bytes,
+      epoch: network.epoch(node.index, to))
+    dispatch(parcel, from: node.index, to: to)
+    if networkDice.chance(perMillion: options.duplicationRate) {
+      dispatch(parcel, from: node.index, to: to)
+    }
+    if options.plant == .forgesVotes, case .raft(var message) = delivery.frame,
+      case .voteResponse(let response) = message.body, !response.rejected,
+      let other = nodes.first(where: { $0.index != node.index && $0.index != to })
+    {
+      message.from = other.id.rawValue
+      dispatch(
+        Parcel(
+          from: other.id, frame: .raft(message), bytes: nil,
+          epoch: network.epoch(other.index, to)), from: other.index, to: to)
+    }
+  }
+
+  private func dispatch(_ parcel: Parcel, from: Int, to: Int) {
+    var delay = networkDice.between(options.delay.lowerBound, options.delay.upperBound)
+    if networkDice.chance(perMillion: 1_000) {
+      delay += networkDice.spread(millisecond, 3 * second)
+    }
+    let time = network.arrival(from, to, at: now + delay, inOrder: !options.reorders)
+    queue.push(.arrival(to, parcel), at: time)
+  }
+
+  func arrive(_ parcel: Parcel, at node: SimulatedNode) throws(Violation) {
+    guard let from = indexes[parcel.from] else { return }
+    if network.isCut(from, node.index) { return }
+    if !options.reorders, parcel.epoch != network.epoch(from, node.index) { return }
+    guard node.isUp else {
+      // Nobody listens there: who sent it sees its connection refused.
+      if networkDice.chance(percent: 20), nodes[from].isUp {
+        post(.linkClosed(node.id), to: nodes[from])
+      }
+      return
+    }
+    var frame = parcel.frame
+    if let bytes = parcel.bytes, options.plant != .altersEntries {
+      do throws(Malformed) {
+        frame = try Frame(decoding: bytes)
+      } catch {
+        throw Violation(.codec, "\(parcel.frame) is malformed: \(error)")
+      }
+      if frame.comparable != parcel.frame.comparable {
+        throw Violation(.codec, "\(parcel.frame) became \(frame)")
+      }
+    }
+    post(.frame(from: parcel.from, frame), to: node)
+  }
+
+  /// A connection is reset: what is on its way is lost, and both ends learn of it.
+  func reset(_ a: SimulatedNode, _ b: SimulatedNode) {
+    network.close(a.index, b.index)
+    for (node, peer) in [(a, b), (b, a)] where node.isUp {
+      schedule(
+        .linkClosed(at: node.index, boot: node.boot, peer: peer.index),
+        after: networkDice.between(50 * microsecond, 20 * millisecond))
+    }
+  }
+
+  private func altered(_ frame: Frame) -> Frame {
+    guard options.plant == .altersEntries, networkDice.chance(percent: 2),
+      case .raft(var message) = frame, case .append(var append) = message.body,
+      let entry = append.entries.first, var envelope = try? Envelope(decoding: entry.payload)
+    else { return frame }
+    envelope.time = envelope.time.adding(seconds: 1)
+    append.entries[0].payload = envelope.encoded()
+    message.body = .append(append)
+    return .raft(message)
+  }
+}
+
+extension Frame {
+  /// Without what frames do not carry: who took a request in.
+  fileprivate var comparable: Frame {
+    guard case .forward(let id, var request) = self else { return self }
+    request.origin = nil
+    return .forward(id: id, request: request)
+  }
+}

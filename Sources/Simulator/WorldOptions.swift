@@ -1,0 +1,86 @@
+// What kind of world a seed makes.
+
+import Raft
+
+/// What may go wrong, apart from what the network does to single frames.
+package enum FaultKind: Int, Sendable, CaseIterable {
+  case crash, loss, pause, partition, oneWay, reset, diskFull, slowDisk, clockJump
+
+  package var name: String {
+    switch self {
+    case .crash: "crash"
+    case .loss: "machine lost"
+    case .pause: "pause"
+    case .partition: "partition"
+    case .oneWay: "one-way cut"
+    case .reset: "link reset"
+    case .diskFull: "disk full"
+    case .slowDisk: "slow disk"
+    case .clockJump: "clock jump"
+    }
+  }
+}
+
+/// All that a world depends on.
+package struct WorldOptions: Sendable {
+  package var seed: UInt64
+  /// How long faults and requests go on, in simulated nanoseconds.
+  package var duration: UInt64 = 30 * second
+  /// How many control-plane nodes the workload aims at.
+  package var controlPlane = 5
+  /// How many workers it aims at.
+  package var workers = 3
+  /// Mean time between requests; 0 for none.
+  package var requestInterval: UInt64 = 0
+  /// Mean time between faults of that kind, by `FaultKind.rawValue`; 0 for none.
+  package var faultIntervals = [UInt64](repeating: 0, count: FaultKind.allCases.count)
+  /// Frames lost and frames sent twice, out of a million.
+  package var lossRate: UInt64 = 0
+  package var duplicationRate: UInt64 = 0
+  /// Frames of one link may overtake one another, and outlive a crash of either end.
+  package var reorders = false
+  /// The least and the greatest usual delay of a frame.
+  package var delay: ClosedRange<UInt64> = 100 * microsecond...2 * millisecond
+  /// The least and the greatest usual time of a disk transaction.
+  package var diskTime: ClosedRange<UInt64> = 200 * microsecond...3 * millisecond
+  /// Frames go through the codec.
+  package var encodes = true
+  /// Clocks run up to so many millionths fast or slow.
+  package var drift: UInt64 = 0
+  /// `Replica.Options.damping`; signs of life count three times as long.
+  package var damping: UInt64 = 10 * second
+  package var plant: Plant?
+
+  /// A world in which nothing happens by itself: for scripted scenarios.
+  package init(seed: UInt64) { self.seed = seed }
+
+  package func interval(_ kind: FaultKind) -> UInt64 { faultIntervals[kind.rawValue] }
+
+  /// A world drawn from its seed: which faults there are, how often, and how large everything is.
+  /// - Parameter duration: simulated nanoseconds of faults and requests; a liveness phase follows.
+  package static func drawn(seed: UInt64, duration: UInt64) -> WorldOptions {
+    var dice = SplitMix64(seed: seed, stream: 1)
+    var options = WorldOptions(seed: seed)
+    options.duration = duration
+    options.controlPlane = 1 + dice.below(7)
+    options.workers = dice.below(5)
+    options.requestInterval = dice.spread(20 * millisecond, second)
+    options.encodes = dice.chance(percent: 70)
+    options.drift = dice.chance(percent: 50) ? dice.below(20_000) : 0
+    options.damping = dice.chance(percent: 70) ? 2 * second : 10 * second
+    if dice.chance(percent: 40) { options.lossRate = dice.spread(100, 100_000) }
+    if dice.chance(percent: 30) { options.duplicationRate = dice.spread(100, 100_000) }
+    options.reorders = dice.chance(percent: 40)
+    if dice.chance(percent: 30) {
+      let low = dice.spread(100 * microsecond, 20 * millisecond)
+      options.delay = low...(low + dice.spread(millisecond, 100 * millisecond))
+    }
+    if dice.chance(percent: 30) {
+      options.diskTime = millisecond...(millisecond + dice.spread(millisecond, 50 * millisecond))
+    }
+    for kind in FaultKind.allCases where dice.chance(percent: 55) {
+      options.faultIntervals[kind.rawValue] = dice.spread(second, 20 * second)
+    }
+    return options
+  }
+}

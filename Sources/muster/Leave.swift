@@ -1,0 +1,28 @@
+import Agent
+import ArgumentParser
+
+struct Leave: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Take this node out of its cluster; it goes on as a fresh cluster of its own.",
+    discussion: """
+      Refused (exit code 3) where the other nodes could not stay available. A node that was removed \
+      by others runs this to become a fresh cluster. The log of the old cluster is archived.
+      """)
+
+  @OptionGroup var agent: LocalAgent
+  @Flag(
+    help: "Give the cluster up here without asking it, when it cannot be reached or has no quorum.")
+  var local = false
+  @Option(
+    help: ArgumentHelp("How long to try; then exit code 7. Like 90s or 5m.", valueName: "duration"),
+    transform: { try DurationText.seconds($0) })
+  var timeout: Int64 = 60
+
+  func run() async throws {
+    try await Progress.follow(
+      "/v1/node/leave", LocalLeave(local: local, timeoutSeconds: Double(timeout)),
+      of: agent.client, timeout: timeout,
+      lost: "the agent ended while the node was leaving. It goes on by itself when it runs again "
+        + "(see muster status), and the same leave attaches to it")
+  }
+}

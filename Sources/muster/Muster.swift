@@ -1,0 +1,40 @@
+// The command line: words in, words out. Every command asks the local agent over its admin socket;
+// here is only how that is said. Results go to standard output, everything else to standard error.
+
+import Agent
+import ArgumentParser
+
+@main
+struct Muster: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "muster",
+    abstract: "Cluster membership: who is in, who votes, and what happened.",
+    discussion: """
+      A node starts as a cluster of its own: muster agent. On it, muster add-node prints what to \
+      type on another node: muster join. Three control-plane nodes make it highly available.
+      """,
+    version: Version.program,
+    groupedSubcommands: [
+      CommandGroup(
+        name: "A node", subcommands: [AgentCommand.self, Join.self, Leave.self, Config.self]),
+      CommandGroup(
+        name: "The cluster",
+        subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
+      CommandGroup(name: "What happened", subcommands: [Events.self]),
+      CommandGroup(name: "Other", subcommands: [Kubectl.self, VersionCommand.self]),
+    ])
+
+  static func main() async {
+    Terminal.prepare()
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      Terminal.exit(with: error)
+    }
+  }
+}

@@ -1,0 +1,68 @@
+// The two streams, and how a command ends.
+
+import Agent
+import ArgumentParser
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+enum Terminal {
+  /// A reader who goes away is noticed at the next write, not by a signal.
+  static func prepare() { signal(SIGPIPE, SIG_IGN) }
+
+  /// Results.
+  static func out(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+  /// Progress and errors, a line.
+  static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+
+  /// Ends the process as the table of exit codes has it, saying why on standard error.
+  static func exit(with error: any Error) -> Never {
+    switch error {
+    case let error as APIError:
+      note("error: \(error.error)")
+      leave(Int32(clamping: error.exitCode))
+    case let failure as Failure:
+      note("error: \(failure)")
+      leave(failure.exitCode)
+    case let error as NotRunning:
+      note("\(error)")
+      leave(1)
+    default: break
+    }
+    let code = Muster.exitCode(for: error)
+    let message = Muster.fullMessage(for: error)
+    if code.isSuccess {
+      out(message + (message.hasSuffix("\n") ? "" : "\n"))
+    } else if !message.isEmpty {
+      let title = "Error: "
+      note(message.hasPrefix(title) ? "error: " + message.dropFirst(title.count) : message)
+    }
+    leave(code == .validationFailure ? 2 : code.rawValue)
+  }
+
+  private static func leave(_ code: Int32) -> Never { Glibc.exit(code) }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = Glibc.write(descriptor, Array(rest), rest.count)
+      if count > 0 {
+        rest = rest.dropFirst(count)
+      } else if errno == EAGAIN {
+        var status = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        poll(&status, 1, -1)
+      } else if errno != EINTR {
+        // Nobody reads: end as a process does that the signal ends. A full disk is a failure.
+        leave(errno == EPIPE ? 128 + SIGPIPE : 1)
+      }
+    }
+  }
+}
+
+/// A variable of the environment, unless it is empty.
+func environment(_ name: String) -> String? {
+  guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
+  return value
+}

@@ -1,0 +1,51 @@
+// Which target may import what: the map of the house as a table. A target that wants more changes
+// this table in the same commit, where it is seen.
+
+enum Walls {
+  private static let system: Set<String> = ["Darwin", "Glibc", "Musl", "Synchronization"]
+  private static let foundation: Set<String> = ["Foundation", "FoundationEssentials"]
+
+  static let allowed: [String: Set<String>] = [
+    "Raft": [],
+    "Membership": [],
+    "Projections": ["Membership"],
+    // Foundation for Data alone, in which generated code keeps bytes.
+    "Schema": Set(["Membership", "Raft", "SwiftProtobuf"]).union(foundation),
+    "CLMDB": [],
+    "LMDB": system.union(["CLMDB"]),
+    "Replication": ["Membership", "Projections", "Raft", "Schema"],
+    "EventLog": system.union(["Crypto", "LMDB", "Raft"]),
+    "History": foundation.union(["EventLog", "Membership", "Projections", "Raft", "Schema"]),
+    "Transport": system.union(foundation).union([
+      "Crypto", "NIOCore", "NIOExtras", "NIOPosix", "NIOSSL", "NIOTLS", "SwiftASN1", "X509",
+    ]),
+    "Agent": system.union(foundation).union([
+      "EventLog", "History", "Membership", "Projections", "Raft", "Replication", "Schema",
+      "Transport",
+      "AsyncHTTPClient", "Configuration", "Crypto", "HTTPTypes", "Hummingbird", "HummingbirdTLS",
+      "Logging", "Metrics", "NIOCore", "NIOFoundationCompat", "NIOHTTP1", "NIOPosix", "NIOSSL",
+      "ServiceLifecycle", "Yams",
+    ]),
+    "Simulator": [
+      "EventLog", "Membership", "Projections", "Raft", "Replication", "Schema", "Synchronization",
+    ],
+    "muster": system.union(foundation).union(["Agent", "ArgumentParser", "History"]),
+    "muster-sim": foundation.union(["Simulator"]),
+  ]
+
+  /// Targets that draw time and randomness; all others are given them.
+  static let worldly: Set<String> = ["Agent", "Simulator"]
+
+  /// Files outside LMDB that touch memory by pointers, and why there is no other way.
+  static let pointers: [String: String] = [
+    "Sources/EventLog/LogWriter.swift": "a thread of its own: pthread_create takes a pointer",
+    "Sources/Transport/ServiceNotification.swift": "sockaddr_un has no other initialiser",
+    "Sources/Transport/Identity/PrivateFile.swift":
+      "secrets are read and written with modes and syncs that only system calls give",
+    "Sources/Agent/DataDirectory.swift":
+      "locks and durable files need system calls, which take pointers",
+  ]
+
+  /// Files of more than 400 lines, none of more than 500, and why they are one thing.
+  static let long: [String: String] = [:]
+}

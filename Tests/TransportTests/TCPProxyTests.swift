@@ -1,0 +1,225 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import Transport
+
+/// Says its name to whoever connects, then sends back what it gets; at the client's end of stream
+/// it says `end` and ends too.
+private final class NamedEcho: ChannelInboundHandler, Sendable {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+  let name: String
+  init(_ name: String) { self.name = name }
+
+  func channelActive(context: ChannelHandlerContext) {
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: name)), promise: nil)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    context.writeAndFlush(data, promise: nil)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard let event = event as? ChannelEvent, event == .inputClosed else { return }
+    let end = context.eventLoop.makePromise(of: Void.self)
+    end.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "end")), promise: end)
+  }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct TCPProxyTests {
+  private func server(_ name: String) async throws -> (channel: any Channel, address: HostPort) {
+    try await plainServer(halfClosure: true) { channel in
+      try channel.pipeline.syncOperations.addHandler(NamedEcho(name))
+    }
+  }
+
+  /// Connects, and returns the name of the server that answered.
+  private func visit(_ proxy: HostPort) async throws -> String {
+    let recorder = Recorder<Received>()
+    let channel = try await plainClient(proxy, recorder)
+    await recorder.wait { facts in
+      facts.contains {
+        switch $0 {
+        case .bytes, .inactive: true
+        default: false
+        }
+      }
+    }
+    channel.close(promise: nil)
+    return String(decoding: recorder.bytes, as: UTF8.self)
+  }
+
+  @Test("clients take the servers in turn, and a server that refuses is passed over unseen")
+  func failOver() async throws {
+    let (one, oneAddress) = try await server("1")
+    let (two, twoAddress) = try await server("2")
+    let dead = try await deadAddress()
+    let proxy = TCPProxy(group: loops, backends: [oneAddress, dead, twoAddress])
+    let address = try await proxy.listen(on: here)
+    var names: [String] = []
+    for _ in 0..<9 { names.append(try await visit(address)) }
+    #expect(names == ["1", "2", "2", "1", "2", "2", "1", "2", "2"])
+    #expect(proxy.counters.connectFailures == 3)
+    try await one.close()
+    for _ in 0..<6 { #expect(try await visit(address) == "2") }
+    try await two.close()
+    #expect(try await visit(address) == "")
+    #expect(proxy.counters.exhausted == 1)
+    #expect(proxy.counters.accepted == 16)
+    #expect(proxy.counters.connected == 15)
+    await proxy.shutdown()
+  }
+
+  @Test("a new list changes where the next client goes, and cuts nobody")
+  func swap() async throws {
+    let (one, oneAddress) = try await server("1")
+    let (two, twoAddress) = try await server("2")
+    let proxy = TCPProxy(group: loops, backends: [oneAddress])
+    let address = try await proxy.listen(on: here)
+    let recorder = Recorder<Received>()
+    let old = try await plainClient(address, recorder)
+    await recorder.waitForBytes(1)
+    proxy.setBackends([twoAddress])
+    #expect(try await visit(address) == "2")
+    proxy.setBackends([])
+    #expect(try await visit(address) == "")
+    #expect(proxy.counters.withoutBackend == 1)
+    try await old.writeAndFlush(ByteBuffer(string: "still here"))
+    await recorder.waitForBytes(11)
+    #expect(String(decoding: recorder.bytes, as: UTF8.self) == "1still here")
+    proxy.setBackends([oneAddress])
+    #expect(try await visit(address) == "1")
+    await proxy.shutdown()
+    await recorder.waitForEnd()
+    try await one.close()
+    try await two.close()
+  }
+
+  @Test(
+    "an end of stream is passed on in its direction alone: the answer to it still arrives",
+    arguments: [0, 1, 100_000])
+  func halfClose(size: Int) async throws {
+    let (listener, backend) = try await server("?")
+    let proxy = TCPProxy(group: loops, backends: [backend])
+    let address = try await proxy.listen(on: here)
+    let recorder = Recorder<Received>()
+    let channel = try await plainClient(address, halfClosure: true, recorder)
+    // At once, so that it comes while the server is still being connected.
+    let payload = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    channel.writeAndFlush(ByteBuffer(bytes: payload), promise: nil)
+    try await channel.close(mode: .output)
+    await recorder.waitForEnd()
+    #expect(recorder.bytes == Array("?".utf8) + payload + Array("end".utf8))
+    #expect(proxy.counters.bytesToBackends == UInt64(size))
+    #expect(proxy.counters.bytesToClients == UInt64(size + 4))
+    await proxy.shutdown()
+    try await listener.close()
+  }
+
+  @Test("a large transfer comes back intact")
+  func large() async throws {
+    let (listener, backend) = try await server("")
+    let proxy = TCPProxy(group: loops, backends: [backend])
+    let address = try await proxy.listen(on: here)
+    #expect(try await echo(through: address, size: 24 << 20))
+    await proxy.shutdown()
+    try await listener.close()
+  }
+
+  /// Sends `size` bytes and an end of stream, and says whether they came back with the server's
+  /// last word.
+  private func echo(through address: HostPort, size: Int) async throws -> Bool {
+    let collector = Collector()
+    let channel = try await plainClient(address, halfClosure: true, collector)
+    let payload = pattern(size)
+    channel.writeAndFlush(ByteBuffer(bytes: payload), promise: nil)
+    try await channel.close(mode: .output)
+    return await collector.all() == payload + Array("end".utf8)
+  }
+
+  private func pattern(_ size: Int) -> [UInt8] {
+    var payload = [UInt8](repeating: 0, count: size)
+    for index in stride(from: 0, to: size, by: 61) { payload[index] = UInt8(index / 61 & 255) }
+    return payload
+  }
+
+  @Test(
+    "a server that does not read holds its client back, not the proxy's memory or other clients")
+  func backPressure() async throws {
+    let accepted = Recorder<any Channel>()
+    let collector = Collector()
+    let (idle, idleAddress) = try await plainServer { channel in
+      try channel.syncOptions?.setOption(.autoRead, value: false)
+      try channel.pipeline.syncOperations.addHandler(collector)
+      accepted.record(channel)
+    }
+    let (busy, busyAddress) = try await server("")
+    let thread = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let proxy = TCPProxy(group: thread, backends: [idleAddress])
+    let address = try await proxy.listen(on: here)
+    let client = try await plainClient(address, Recorder<Received>())
+    let server = try await accepted.first { $0 }
+    proxy.setBackends([busyAddress])
+
+    // More than all kernel buffers on the way hold together.
+    let payload = pattern(96 << 20)
+    let written = Recorder<Bool>()
+    let sending = client.eventLoop.makePromise(of: Void.self)
+    client.writeAndFlush(ByteBuffer(bytes: payload), promise: sending)
+    sending.futureResult.whenComplete { _ in written.record(true) }
+    // The proxy's only thread moves as much for others meanwhile: time enough to take all of it, if
+    // it did.
+    for _ in 0..<8 { #expect(try await echo(through: address, size: 12 << 20)) }
+    #expect(written.facts.isEmpty)
+
+    try await server.setOption(.autoRead, value: true).get()
+    server.read()
+    try await sending.futureResult.get()
+    try await client.close()
+    #expect(await collector.all() == payload)
+    await proxy.shutdown()
+    try await thread.shutdownGracefully()
+    try await idle.close()
+    try await busy.close()
+  }
+
+  @Test("when one side breaks the other is closed")
+  func breaks() async throws {
+    let accepted = Recorder<any Channel>()
+    let active = Recorder<Received>()
+    let (listener, backend) = try await plainServer { channel in
+      try channel.pipeline.syncOperations.addHandler(RecordingHandler(active))
+      accepted.record(channel)
+    }
+    let proxy = TCPProxy(group: loops, backends: [backend])
+    let address = try await proxy.listen(on: here)
+    let recorder = Recorder<Received>()
+    _ = try await plainClient(address, recorder)
+    let server = try await accepted.first { $0 }
+    // A reset instead of an end of stream.
+    await active.wait { !$0.isEmpty }
+    let options = try #require(server as? any SocketOptionProvider)
+    try await options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+    try await server.close()
+    await recorder.waitForEnd()
+    await proxy.shutdown()
+    try await listener.close()
+  }
+
+  @Test("a port in use is refused with its address, and so is an address of another machine")
+  func portInUse() async throws {
+    let proxy = TCPProxy(group: loops)
+    let address = try await proxy.listen(on: here)
+    let taken = await #expect(throws: TransportError.self) { try await proxy.listen(on: address) }
+    #expect(taken?.kind == .portInUse)
+    #expect("\(try #require(taken))".contains(address.description))
+    let foreign = await #expect(throws: TransportError.self) {
+      try await proxy.listen(on: HostPort("192.0.2.1", 1))
+    }
+    #expect(foreign?.kind == .addressNotLocal)
+    await proxy.shutdown()
+  }
+}
