@@ -142,7 +142,8 @@ package struct DataDirectory: Sendable {
   /// Removes a file if it is there.
   package func remove(_ file: String) throws(Failure) {
     guard unlink(file) == 0 || errno == ENOENT else { throw .system("remove", file) }
-    try syncFolder(Self.parent(of: file))
+    // Also where it was gone already: whoever removed it may not have come as far as this.
+    if exists(Self.parent(of: file)) { try syncFolder(Self.parent(of: file)) }
   }
 
   /// Moves a folder under `archive/`, under a name that tells the cluster and is not yet taken.

@@ -41,7 +41,10 @@ package struct EventFilter: Hashable, Sendable {
       guard name == type || name.hasPrefix(type + ".") else { return false }
     }
     if let actor {
-      guard envelope.actor == actor || envelope.actor.split(separator: "@").contains(actor[...])
+      let name = NodeID(envelope.actor).map { after.name(of: $0) }
+      guard
+        envelope.actor == actor || name == actor
+          || envelope.actor.split(separator: "@").contains(actor[...])
       else { return false }
     }
     guard let node else { return true }

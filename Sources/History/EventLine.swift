@@ -12,11 +12,16 @@ package struct EventLine: Encodable, Sendable {
   package var hash: String
   /// What it changed, in words; nil where the state before is not at hand.
   package var effect: String?
+  /// For people, the name of a node that acted under its id; nil for other actors.
+  package var actorName: String?
 
-  package init(_ recorded: RecordedEvent, hash: String, effect: String? = nil) {
+  package init(
+    _ recorded: RecordedEvent, hash: String, effect: String? = nil, actorName: String? = nil
+  ) {
     self.recorded = recorded
     self.hash = hash
     self.effect = effect
+    self.actorName = actorName
   }
 
   private enum Key: String, CodingKey {

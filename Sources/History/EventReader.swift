@@ -78,6 +78,7 @@ package struct EventReader {
     let hash = try log.chainHash(at: entry.index)
     return EventLine(
       recorded, hash: hash?.description ?? "",
-      effect: state.map { EventSummary(recorded, before: before, after: $0).effect })
+      effect: state.map { EventSummary(recorded, before: before, after: $0).effect },
+      actorName: NodeID(recorded.envelope.actor).map { (state ?? before).name(of: $0) })
   }
 }

@@ -29,8 +29,8 @@ package struct EventText: Sendable {
     var effect = line.effect ?? ""
     if !envelope.reason.isEmpty { effect += " (reason: \(envelope.reason))" }
     return Self.row(
-      "\(line.recorded.index)", envelope.time.rfc3339, envelope.actor, envelope.event.type.name,
-      effect)
+      "\(line.recorded.index)", envelope.time.rfc3339, line.actorName ?? envelope.actor,
+      envelope.event.type.name, effect)
   }
 
   private static func row(

@@ -61,9 +61,13 @@ extension Machine {
   mutating func forgetLeader() {
     // A leader's lease would be broken by followers that forget it.
     guard case .follower = office, leader != nil, options.readOnly != .leaseBased else { return }
+    let gone = leader
     leader = nil
     guard options.preVote, let span = options.forgottenLeaderDelay else { return }
-    let wait = UInt64.random(in: 0...span, using: &random)
+    // All notice at the same moment, and two candidates of one term split the votes: so the voters
+    // take turns, in the order of their ids.
+    let rank = configuration.voters.filter { $0 != gone }.firstIndex(of: id) ?? 0
+    let wait = UInt64(rank) * span + UInt64.random(in: 0...span / 4, using: &random)
     recovery = Recovery(at: now.monotonic.addingSaturated(wait), span: span)
   }
 

@@ -16,6 +16,7 @@ extension Replica {
     let before = keeper.leadership
     keeper.leadership = seen
     effects.leadershipChanged = true
+    if before.leader != seen.leader { told = nil }
     if before.leads, !seen.leads || before.term != seen.term {
       tail = nil
       decided = []

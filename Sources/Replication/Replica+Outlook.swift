@@ -9,7 +9,7 @@ extension Replica {
   /// Its view as of the last input. A leader speaks from its own contacts; another node from what
   /// the leader last told it, which grows old.
   package var outlook: Outlook {
-    let seen = isLeader ? sightings : (told?.sightings ?? [])
+    let seen = isLeader ? sightings : (told?.sightings ?? ownSightings)
     let toldAge = told.map { now.monotonic - min(now.monotonic, $0.at) } ?? 0
     let age = isLeader ? 0 : Int64(clamping: toldAge / 1_000_000)
     var byNode: [NodeID: Outlook.Sighting] = [:]
@@ -29,6 +29,13 @@ extension Replica {
       age: age)
   }
 
+  /// What a node knows that no leader has told anything yet: of itself, and that there is a leader.
+  private var ownSightings: [Sighting] {
+    [options.node, leader].compactMap { $0 }.map {
+      Sighting(node: $0, silence: 0, isHealthy: $0 != options.node || !diskFull)
+    }
+  }
+
   /// What a leader sees, itself included.
   var sightings: [Sighting] {
     let observation = keeper.observation(of: self)
@@ -36,8 +43,9 @@ extension Replica {
       if node.id == options.node {
         return Sighting(node: node.id, silence: 0, lag: 0, isHealthy: !diskFull)
       }
-      let contact = node.isControlPlane ? raft.lastContact(of: node.id.rawValue) : nil
-      guard let last = [contact, keeper.seen[node.id]].compactMap({ $0 }).max() else { return nil }
+      let contact =
+        node.isControlPlane ? raft.lastContact(of: node.id.rawValue) : keeper.seen[node.id]
+      guard let last = contact else { return nil }
       let match = raft.progress(of: node.id.rawValue)?.match
       return Sighting(
         node: node.id, silence: (now.monotonic - min(now.monotonic, last)) / 1_000_000,

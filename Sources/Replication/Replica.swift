@@ -16,6 +16,8 @@ import Schema
 package struct Replica: Sendable {
   package struct Options: Sendable {
     package var node: NodeID
+    /// How this node is called in the events that it makes by itself.
+    package var name: String
     package var raft: Machine.Options
     /// Without contact for so long a control-plane node is suspected; with contact for so long a
     /// suspected one has recovered. Nanoseconds.
@@ -25,8 +27,9 @@ package struct Replica: Sendable {
     /// How many requests one batch decides at most.
     package var batch = 512
 
-    package init(node: NodeID, raft: Machine.Options) {
+    package init(node: NodeID, name: String, raft: Machine.Options) {
       self.node = node
+      self.name = name
       self.raft = raft
     }
   }
@@ -64,7 +67,7 @@ package struct Replica: Sendable {
     self.log = log
     // An answer to what an earlier start of this node forwarded must not be taken for one of now.
     requests.nextForward = options.raft.seed
-    let node = options.node
+    let (node, name) = (options.node, options.name)
     raft = Machine(
       options: options.raft, configuration: cluster.configuration, hardState: hardState,
       applied: cluster.lastIndex, log: log,
@@ -72,7 +75,7 @@ package struct Replica: Sendable {
         precondition(kind == .newTerm, "the core made an entry of kind \(kind) by itself")
         return Envelope(
           time: Timestamp(milliseconds: time.stamp), command: CommandID(high: term, low: index),
-          fingerprint: 0, actor: node.description,
+          fingerprint: 0, actor: name,
           event: .leaderElected(LeaderElected(node: node))
         ).encoded()
       }, at: Time(monotonic: clock.monotonic, stamp: clock.wall.milliseconds))

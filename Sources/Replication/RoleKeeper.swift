@@ -43,6 +43,7 @@ struct RoleKeeper: Sendable {
     changes = [:]
     offered = nil
     nextLook = now
+    lastSent = 0
     for peer in peers where seen[peer] == nil { seen[peer] = now }
   }
 

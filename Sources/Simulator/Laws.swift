@@ -145,7 +145,10 @@ struct Laws {
           .durableWord, "\(node.name) votes in term \(message.term), its disk has \(state)")
       }
     case .appendResponse(let response) where !response.rejected:
-      guard response.index > node.disk.syncedLast || node.disk.syncedState.term < message.term
+      let term = node.disk.syncedState.term
+      // What it acknowledged in an earlier term may have been replaced since, in the same
+      // transaction even; it was there when it counted, which was before this node voted again.
+      guard term < message.term || term == message.term && response.index > node.disk.syncedLast
       else { return }
       throw Violation(
         .durableWord,

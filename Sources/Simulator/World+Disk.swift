@@ -49,11 +49,13 @@ extension World {
         throw Violation(.logMatching, "\(node.name) would have a gap in its log")
       }
       try laws.wrote(node, job.entries)
+      // Judged here: a later job of the same transaction may replace what this one rests on.
+      for message in job.released { try laws.sent(message, by: node) }
     }
     for job in jobs {
       if options.plant != .releasesEarly {
         for message in job.released {
-          try send(.init(to: NodeID(message.to), frame: .raft(message)), from: node)
+          try send(.init(to: NodeID(message.to), frame: .raft(message)), from: node, judged: true)
         }
       }
       post(.appended(job.ack), to: node)

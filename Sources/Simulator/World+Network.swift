@@ -6,11 +6,11 @@ import Replication
 import Schema
 
 extension World {
-  /// - Parameter early: Sent before it may be, by a planted fault; what it says is not judged.
+  /// - Parameter judged: That it may leave was checked before.
   func send(
-    _ delivery: ReplicaEffects.Delivery, from node: SimulatedNode, early: Bool = false
+    _ delivery: ReplicaEffects.Delivery, from node: SimulatedNode, judged: Bool = false
   ) throws(Violation) {
-    if !early, case .raft(let message) = delivery.frame { try laws.sent(message, by: node) }
+    if !judged, case .raft(let message) = delivery.frame { try laws.sent(message, by: node) }
     guard let to = indexes[delivery.to] else { return }
     statistics.frames += 1
     if network.isCut(node.index, to) || networkDice.chance(perMillion: options.lossRate) { return }

@@ -45,7 +45,7 @@ extension World {
     node.clock.base = node.dice.between(second, 1_000 * second)
     var raft = Machine.Options(id: node.id.rawValue, seed: node.dice.next())
     raft.forwardsProposals = false
-    var settings = Replica.Options(node: node.id, raft: raft)
+    var settings = Replica.Options(node: node.id, name: node.id.description, raft: raft)
     settings.damping = options.damping
     settings.aliveFor = 3 * options.damping
     let wholeLog = options.plant == .foldsUncommitted ? node.disk.lastIndex : nil
@@ -187,7 +187,7 @@ extension World {
     for job in effects.appends {
       if options.plant == .releasesEarly {
         for message in job.released {
-          try send(.init(to: NodeID(message.to), frame: .raft(message)), from: node, early: true)
+          try send(.init(to: NodeID(message.to), frame: .raft(message)), from: node)
         }
       }
       submit(job, of: node)

@@ -143,7 +143,7 @@ final class ControlPlane: Sendable {
   private static func options(_ context: NodeContext) -> Replica.Options {
     let node = context.file.nodeID ?? NodeID(1)
     let raft = Machine.Options(id: node.rawValue, seed: Random.number())
-    return Replica.Options(node: node, raft: raft)
+    return Replica.Options(node: node, name: context.file.name, raft: raft)
   }
 
   private static func makeLinks(
