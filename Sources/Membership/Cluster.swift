@@ -16,6 +16,8 @@ package struct Cluster: Equatable, Sendable {
   var leftByName: [String: NodeID]
   var tombstones: Register<Departed>
   var invitations: Register<Token>
+  /// The newest token with each secret: there are many, and every command about tokens asks.
+  var invitationsBySecret: [Digest: TokenID]
   /// Who leads, as the newest `leader.elected` has it.
   package internal(set) var leader: NodeID?
   package internal(set) var term: UInt64
@@ -50,6 +52,10 @@ package struct Cluster: Equatable, Sendable {
     for member in nodes where !member.isActive { leftByName[member.name] = member.id }
     tombstones = Register(departed)
     invitations = Register(tokens)
+    invitationsBySecret = [:]
+    for token in tokens {
+      for secret in token.issued.secrets { invitationsBySecret[secret.hash] = token.id }
+    }
     self.leader = leader
     self.term = term
     self.joint = joint
@@ -95,12 +101,10 @@ extension Cluster {
 
   /// The newest token with that secret, and the roles that the secret admits.
   package func token(secret: Digest) -> (token: Token, roles: [NodeRole])? {
-    for token in tokens.reversed() {
-      if let match = token.issued.secrets.first(where: { $0.hash == secret }) {
-        return (token, match.roles)
-      }
-    }
-    return nil
+    guard let id = invitationsBySecret[secret], let token = invitations[id],
+      let match = token.issued.secrets.first(where: { $0.hash == secret })
+    else { return nil }
+    return (token, match.roles)
   }
 
   /// Active control-plane nodes in the order of joining.

@@ -91,8 +91,13 @@ struct Laws {
 
   // MARK: What is written and said
 
-  /// Entries reached a disk.
-  mutating func wrote(_ node: SimulatedNode, _ entries: [Entry]) throws(Violation) {
+  /// Entries and a vote reached a disk.
+  mutating func wrote(
+    _ node: SimulatedNode, _ entries: [Entry], _ state: HardState? = nil
+  ) throws(Violation) {
+    if let state, state.vote != 0 {
+      try voted(node, for: NodeID(state.vote), in: state.term)
+    }
     guard let first = entries.first else { return }
     var previous = node.disk.syncedTerm(at: first.index - 1) ?? node.disk.term(at: first.index - 1)
     for entry in entries {
@@ -110,6 +115,11 @@ struct Laws {
       }
       previous = entry.term
     }
+    if let last = entries.last, node.disk.lastIndex != last.index {
+      throw Violation(
+        .logMatching,
+        "\(node.name) wrote up to \(last.index), and its log ends at \(node.disk.lastIndex)")
+    }
   }
 
   /// A job was handed to the disk.
@@ -119,11 +129,21 @@ struct Laws {
     for entry in job.entries where entry.kind == .change { node.seen.changes.append(entry.index) }
   }
 
-  func started(_ node: SimulatedNode) {
+  /// A node begins anew with what its disk has.
+  func started(_ node: SimulatedNode) throws(Violation) {
+    let image = node.disk.synced
     node.seen = SimulatedNode.Seen()
-    node.seen.term = node.disk.syncedState.term
-    for entry in node.disk.synced.entries where entry.kind == .change {
-      node.seen.changes.append(entry.index)
+    node.seen.term = image.hardState.term
+    var previous: Term = 0
+    for entry in image.entries {
+      let known = written[Int(entry.index) - 1].first { $0.entry.term == entry.term }
+      guard let known, known.entry == entry, known.previous == previous else {
+        throw Violation(
+          .logMatching,
+          "\(node.name) has an entry \(entry.index) of term \(entry.term) behind term \(previous)")
+      }
+      if entry.kind == .change { node.seen.changes.append(entry.index) }
+      previous = entry.term
     }
   }
 
@@ -131,14 +151,7 @@ struct Laws {
   mutating func sent(_ message: Message, by node: SimulatedNode) throws(Violation) {
     switch message.body {
     case .voteResponse(let response) where !response.isPreVote && !response.rejected:
-      let vote = Vote(voter: node.id, term: message.term)
-      let candidate = NodeID(message.to)
-      if let other = votes[vote], other != candidate {
-        throw Violation(
-          .oneVote,
-          "\(node.name) votes for \(candidate) and voted for \(other) in term \(message.term)")
-      }
-      votes[vote] = candidate
+      try voted(node, for: NodeID(message.to), in: message.term)
       let state = node.disk.syncedState
       if state.term < message.term || (state.term == message.term && state.vote != message.to) {
         throw Violation(
@@ -157,6 +170,17 @@ struct Laws {
     default:
       break
     }
+  }
+
+  private mutating func voted(
+    _ node: SimulatedNode, for candidate: NodeID, in term: Term
+  ) throws(Violation) {
+    let vote = Vote(voter: node.id, term: term)
+    if let other = votes[vote], other != candidate {
+      throw Violation(
+        .oneVote, "\(node.name) votes for \(candidate) and voted for \(other) in term \(term)")
+    }
+    votes[vote] = candidate
   }
 
   // MARK: What a node is
@@ -263,6 +287,23 @@ struct Laws {
   }
 
   // MARK: What clients are told
+
+  /// What was applied was asked for, and asked for by that command.
+  /// - Parameter request: The one with the event's command id; nil if no client drew it.
+  func checkAsked(_ event: RecordedEvent, by request: Request?) throws(Violation) {
+    let kind = event.envelope.event
+    let isAsked =
+      switch (kind, request?.command) {
+      case (.clusterFormed, nil), (.leaderElected, nil), (.rolesSettled, nil),
+        (.nodeSuspected, nil), (.nodeRecovered, nil), (.rolesSettled, .leave),
+        (.rolesSettled, .removeNode):
+        true
+      case (.roleAssigned(let assigned), let command): (assigned.departing == nil) == (command == nil)
+      case (_, let command?): fits(command, kind)
+      default: false
+      }
+    if !isAsked { throw Violation(.exactlyOnce, "nobody asked for \(event)") }
+  }
 
   /// A client was told that its request is done.
   mutating func acknowledge(

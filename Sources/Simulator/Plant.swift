@@ -16,8 +16,8 @@ package enum Plant: String, Sendable, CaseIterable {
   case releasesEarly
   /// A restarted node takes its whole log as committed.
   case foldsUncommitted
-  /// A vote is counted once more, in another node's name.
-  case forgesVotes
+  /// A vote that was denied arrives as granted.
+  case turnsVotes
   /// An entry's time is changed on the way.
   case altersEntries
   /// The host answers reads without asking.

@@ -54,6 +54,8 @@ package final class SimulatedNode {
   package var name: String { record.name }
   package var isUp: Bool { replica != nil }
   package var isLeader: Bool { replica?.isLeader ?? false }
+  /// The end of its log, durable or not; 0 while it is down.
+  package var lastIndex: UInt64 { replica?.raft.lastIndex ?? 0 }
   /// What its replica has applied; the state before everything while it is down.
   package var cluster: Cluster { replica?.cluster ?? Cluster() }
 

@@ -34,8 +34,9 @@ struct Workload {
   }
 
   var dice: SplitMix64
-  var operations: [Operation] = []
+  private(set) var operations: [Operation] = []
   // Looked up, never iterated.
+  private(set) var numbers: [CommandID: Int] = [:]
   var calls: [Caller: Call] = [:]
   var nextCaller: Caller = 1
   var invitations: [Invitation] = []
@@ -46,6 +47,17 @@ struct Workload {
   private var names = 0
 
   init(dice: SplitMix64) { self.dice = dice }
+
+  mutating func add(_ operation: Operation) {
+    numbers[operation.request.id] = operations.count
+    operations.append(operation)
+  }
+
+  mutating func note(_ state: Operation.State, of number: Int) {
+    operations[number].state = state
+  }
+
+  mutating func countAttempt(of number: Int) { operations[number].attempts += 1 }
 
   /// Whether somebody may be on its way out.
   var isDeparting: Bool {

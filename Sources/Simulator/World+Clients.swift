@@ -38,7 +38,7 @@ extension World {
   package func ask(_ command: Command, asked: NodeID? = nil, patience: Int? = nil) -> Int {
     let request = Request(
       id: workload.drawID(at: now), command: command, actor: "client", reason: "it was time")
-    workload.operations.append(Operation(request: request, asked: asked, patience: patience))
+    workload.add(Operation(request: request, asked: asked, patience: patience))
     schedule(.attempt(workload.operations.count - 1), after: 0)
     return workload.operations.count - 1
   }
@@ -55,8 +55,7 @@ extension World {
     let operation = workload.operations[number]
     guard operation.state == .open else { return }
     if let patience = operation.patience, operation.attempts >= patience {
-      workload.operations[number].state = .abandoned
-      return
+      return workload.note(.abandoned, of: number)
     }
     let up = nodes.filter(\.isUp)
     var node = workload.dice.pick(up)
@@ -66,7 +65,7 @@ extension World {
     guard let node, node.isUp else {
       return schedule(.attempt(number), after: 200 * millisecond)
     }
-    workload.operations[number].attempts += 1
+    workload.countAttempt(of: number)
     var request = operation.request
     if operation.asked != nil { request.origin = node.id }
     if options.plant == .redrawsCommands { request.id = workload.drawID(at: now) }
@@ -138,7 +137,7 @@ extension World {
 
   private func finish(_ number: Int, _ state: Operation.State) {
     guard workload.operations[number].state == .open else { return }
-    workload.operations[number].state = state
+    workload.note(state, of: number)
     guard case .committed = state,
       case .join(let join) = workload.operations[number].request.command,
       join.node.role == .controlPlane, indexes[join.node.id] == nil

@@ -24,6 +24,9 @@ extension World {
     if node.dice.chance(perMillion: 2_000) { time += node.dice.spread(millisecond, 200 * millisecond) }
     if node.diskSlowUntil > now { time += node.dice.spread(50 * millisecond, 2 * second) }
     schedule(.diskDone(node.index, boot: node.boot), after: time)
+    if isStormy, node.dice.chance(perMillion: options.crashAtWriteRate) {
+      schedule(.crash(node.index, boot: node.boot), after: node.dice.below(time + 2 * millisecond))
+    }
   }
 
   func diskDone(_ node: SimulatedNode, boot: Int) throws(Violation) {
@@ -48,7 +51,7 @@ extension World {
       guard fits else {
         throw Violation(.logMatching, "\(node.name) would have a gap in its log")
       }
-      try laws.wrote(node, job.entries)
+      try laws.wrote(node, job.entries, job.hardState)
       // Judged here: a later job of the same transaction may replace what this one rests on.
       for message in job.released { try laws.sent(message, by: node) }
     }

@@ -23,9 +23,8 @@ extension World {
     note(5, UInt64(kind.rawValue), UInt64(victim.index), 0) { "fault: \(kind.name) at \(victim.name)" }
     switch kind {
     case .crash:
-      try crash(victim)
-      schedule(.start(victim.index), after: faultDice.spread(5 * millisecond, 8 * second))
-    case .loss: try lose(victim)
+      try crashForAWhile(victim)
+    case .loss: try loseIfBearable(victim)
     case .pause:
       victim.pausedUntil = now + faultDice.spread(5 * millisecond, 5 * second)
     case .partition: partition(round: victim)
@@ -41,6 +40,13 @@ extension World {
     case .slowDisk: victim.diskSlowUntil = now + faultDice.spread(100 * millisecond, 4 * second)
     case .clockJump: jump(victim)
     }
+  }
+
+  func crashForAWhile(_ node: SimulatedNode) throws(Violation) {
+    try crash(node)
+    let downtime = options.downtime
+    schedule(
+      .start(node.index), after: faultDice.spread(downtime.lowerBound, downtime.upperBound))
   }
 
   /// Splits the nodes in two, or takes that one from all others.
@@ -76,7 +82,7 @@ extension World {
   }
 
   /// Loses a machine for good, if the others could do without it, whatever was under way.
-  private func lose(_ victim: SimulatedNode) throws(Violation) {
+  private func loseIfBearable(_ victim: SimulatedNode) throws(Violation) {
     let truth = laws.truth
     let members = nodes.filter { truth.node($0.id)?.isActive == true }
     guard members.count >= 4, truth.node(victim.id)?.isActive == true,
@@ -93,11 +99,7 @@ extension World {
   package func heal() {
     isStormy = false
     note(6, 0, 0, 0) { "healed" }
-    for a in nodes.indices {
-      for b in nodes.indices where a != b {
-        while network.isCut(a, b) { network.mend(a, b) }
-      }
-    }
+    mend()
     for node in nodes {
       node.diskFullUntil = 0
       node.diskSlowUntil = 0

@@ -22,16 +22,6 @@ extension World {
     if networkDice.chance(perMillion: options.duplicationRate) {
       dispatch(parcel, from: node.index, to: to)
     }
-    if options.plant == .forgesVotes, case .raft(var message) = delivery.frame,
-      case .voteResponse(let response) = message.body, !response.rejected,
-      let other = nodes.first(where: { $0.index != node.index && $0.index != to })
-    {
-      message.from = other.id.rawValue
-      dispatch(
-        Parcel(
-          from: other.id, frame: .raft(message), bytes: nil,
-          epoch: network.epoch(other.index, to)), from: other.index, to: to)
-    }
   }
 
   private func dispatch(_ parcel: Parcel, from: Int, to: Int) {
@@ -55,7 +45,7 @@ extension World {
       return
     }
     var frame = parcel.frame
-    if let bytes = parcel.bytes, options.plant != .altersEntries {
+    if let bytes = parcel.bytes, !options.altersFrames {
       do throws(Malformed) {
         frame = try Frame(decoding: bytes)
       } catch {
@@ -78,7 +68,14 @@ extension World {
     }
   }
 
+  /// What a network with a planted fault makes of a frame.
   private func altered(_ frame: Frame) -> Frame {
+    if options.plant == .turnsVotes, case .raft(var message) = frame,
+      case .voteResponse(let response) = message.body, response.rejected
+    {
+      message.body = .voteResponse(.init(isPreVote: response.isPreVote))
+      return .raft(message)
+    }
     guard options.plant == .altersEntries, networkDice.chance(percent: 2),
       case .raft(var message) = frame, case .append(var append) = message.body,
       let entry = append.entries.first, var envelope = try? Envelope(decoding: entry.payload)

@@ -56,7 +56,7 @@ extension World {
       options: settings, cluster: cluster, hardState: hardState, log: node.disk,
       at: node.clock.clock(at: now))
     node.replica = replica
-    laws.started(node)
+    try laws.started(node)
     note(1, UInt64(node.index), UInt64(node.boot), replica.raft.term) {
       "\(node.name) starts: boot \(node.boot) term \(replica.raft.term) "
         + "last \(replica.raft.lastIndex) applied \(replica.raft.appliedIndex)"
@@ -73,7 +73,7 @@ extension World {
       for var job in node.writing where options.plant != .acknowledgesBeforeSync {
         if options.plant == .tearsTransactions { job.entries = [] }
         _ = node.disk.write(job, keepingOldTail: options.plant == .keepsOldTail)
-        try laws.wrote(node, job.entries)
+        try laws.wrote(node, job.entries, job.hardState)
       }
     }
     node.disk.crash(forgettingVote: options.plant == .forgetsVote)
@@ -181,7 +181,7 @@ extension World {
   private func perform(_ effects: ReplicaEffects, of node: SimulatedNode) throws(Violation) {
     if let reason = effects.halt { throw Violation(.noHalt, "\(node.name): \(reason)") }
     for event in effects.events {
-      if try laws.applied(event, by: node, statistics: &statistics) { happened(event) }
+      if try laws.applied(event, by: node, statistics: &statistics) { try happened(event) }
     }
     for delivery in effects.frames { try send(delivery, from: node) }
     for job in effects.appends {
@@ -199,7 +199,9 @@ extension World {
   }
 
   /// For the first time somewhere, that event was applied.
-  private func happened(_ event: RecordedEvent) {
+  private func happened(_ event: RecordedEvent) throws(Violation) {
+    let number = workload.numbers[event.envelope.command]
+    try laws.checkAsked(event, by: number.map { workload.operations[$0].request })
     note(4, event.index, event.term, 0) {
       "committed \(event.index): \(event.envelope.event.type.name)"
     }

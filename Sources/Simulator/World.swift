@@ -47,6 +47,7 @@ package final class World {
     case diskRetry(Int, boot: Int)
     case syncedLate(Int, boot: Int)
     case start(Int)
+    case crash(Int, boot: Int)
     /// A node that departed is switched off.
     case stop(Int)
     case fault(FaultKind)
@@ -123,6 +124,10 @@ package final class World {
     case .diskRetry(let index, let boot): diskRetry(nodes[index], boot: boot)
     case .syncedLate(let index, let boot): syncLate(nodes[index], boot: boot)
     case .start(let index): try start(nodes[index])
+    case .crash(let index, let boot):
+      guard nodes[index].boot == boot, isStormy else { return }
+      statistics.faults[FaultKind.crash.rawValue] += 1
+      try crashForAWhile(nodes[index])
     case .stop(let index): try switchOff(nodes[index])
     case .fault(let kind): try inject(kind)
     case .mend(let cuts):

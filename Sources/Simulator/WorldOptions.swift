@@ -34,6 +34,10 @@ package struct WorldOptions: Sendable {
   package var requestInterval: UInt64 = 0
   /// Mean time between faults of that kind, by `FaultKind.rawValue`; 0 for none.
   package var faultIntervals = [UInt64](repeating: 0, count: FaultKind.allCases.count)
+  /// Out of a million writes to a disk, so many end in a crash in their course or just after.
+  package var crashAtWriteRate: UInt64 = 0
+  /// For how long a crashed node is down.
+  package var downtime: ClosedRange<UInt64> = 5 * millisecond...8 * second
   /// Frames lost and frames sent twice, out of a million.
   package var lossRate: UInt64 = 0
   package var duplicationRate: UInt64 = 0
@@ -68,6 +72,7 @@ package struct WorldOptions: Sendable {
     options.encodes = dice.chance(percent: 70)
     options.drift = dice.chance(percent: 50) ? dice.below(20_000) : 0
     options.damping = dice.chance(percent: 70) ? 2 * second : 10 * second
+    if dice.chance(percent: 40) { options.crashAtWriteRate = dice.spread(200, 30_000) }
     if dice.chance(percent: 40) { options.lossRate = dice.spread(100, 100_000) }
     if dice.chance(percent: 30) { options.duplicationRate = dice.spread(100, 100_000) }
     options.reorders = dice.chance(percent: 40)
@@ -83,4 +88,21 @@ package struct WorldOptions: Sendable {
     }
     return options
   }
+
+  /// A world in which leaders never last: crashes at writes, short absences, slow frames.
+  package static func violent(seed: UInt64, duration: UInt64) -> WorldOptions {
+    var options = drawn(seed: seed, duration: duration)
+    options.controlPlane = 5
+    options.requestInterval = 60 * millisecond
+    options.crashAtWriteRate = 30_000
+    options.downtime = millisecond...500 * millisecond
+    options.delay = millisecond...40 * millisecond
+    options.reorders = true
+    options.faultIntervals[FaultKind.partition.rawValue] = 2 * second
+    options.faultIntervals[FaultKind.reset.rawValue] = 500 * millisecond
+    return options
+  }
+
+  /// Whether the network may not deliver what was sent.
+  var altersFrames: Bool { plant == .altersEntries || plant == .turnsVotes }
 }

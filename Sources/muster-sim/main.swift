@@ -15,6 +15,7 @@ struct Arguments {
   var seeds: ClosedRange<UInt64> = 1...100
   var seconds: UInt64 = 30
   var trace = false
+  var violent = false
   var plant: Plant?
 
   init(_ words: [String]) {
@@ -22,6 +23,7 @@ struct Arguments {
     while let word = words.popFirst() {
       switch word {
       case "--trace": trace = true
+      case "--violent": violent = true
       case "--seed":
         guard let value = words.popFirst(), let seed = UInt64(value) else {
           usage("--seed needs a number")
@@ -53,6 +55,7 @@ func usage(_ problem: String) -> Never {
     usage: muster-sim --seeds A..B [--seconds S]            runs seeds A to B
            muster-sim --seed N [--seconds S] [--trace]      runs one, and tells everything
     A seed is one simulated cluster: S seconds of faults and requests (30), then healing and recovery.
+    --violent makes worlds in which leaders never last.
     --plant NAME puts a known bug into the simulated machines, to see it found.
     """)
   exit(2)
@@ -86,14 +89,20 @@ let start = ContinuousClock.now
 var total = Statistics()
 var failures = 0
 for seed in arguments.seeds {
-  var options = WorldOptions.drawn(seed: seed, duration: arguments.seconds * second)
+  let duration = arguments.seconds * second
+  var options =
+    arguments.violent
+    ? WorldOptions.violent(seed: seed, duration: duration)
+    : WorldOptions.drawn(seed: seed, duration: duration)
   options.plant = arguments.plant
   let world = World.run(options, trace: arguments.trace ? { print($0) } : nil)
   total.add(world.statistics)
   if let violation = world.violation {
     failures += 1
     print("seed \(seed): broken after \(world.now / millisecond) ms: \(violation)")
-    let plant = arguments.plant.map { " --plant \($0.rawValue)" } ?? ""
+    let plant =
+      (arguments.violent ? " --violent" : "")
+      + (arguments.plant.map { " --plant \($0.rawValue)" } ?? "")
     print("  replay: muster-sim --seed \(seed) --seconds \(arguments.seconds)\(plant) --trace")
   }
 }

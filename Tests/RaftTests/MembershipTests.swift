@@ -80,11 +80,12 @@ import Testing
     try group.propose(1, "only the incoming half")
     try group.settle()
     #expect(group[1].machine.commitIndex == before)
+    group.cut = [3, 5]
+    try group.pass(2)
+    #expect(group[1].machine.commitIndex == before + 1)
     group.cut = [4, 5]
-    try group.pass(2)
-    #expect(group[1].machine.commitIndex == before)
-    group.cut = [2, 5]
-    try group.pass(2)
+    try group.propose(1, "only the outgoing half")
+    try group.settle()
     #expect(group[1].machine.commitIndex == before + 1)
   }
 

@@ -29,6 +29,37 @@ private final class NamedEcho: ChannelInboundHandler, Sendable {
   }
 }
 
+/// A socket that listens and whose queue is full: further connections get no answer at all.
+private final class SilentServer: Sendable {
+  let address: HostPort
+  private let handles: [Int32]
+
+  init() throws {
+    func tcp() -> Int32 {
+      socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+    }
+    func with(_ name: inout sockaddr_in, _ call: (UnsafeMutablePointer<sockaddr>) -> Int32) -> Int32
+    {
+      withUnsafeMutablePointer(to: &name) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0) }
+      }
+    }
+    let listener = tcp()
+    var name = sockaddr_in()
+    name.sin_family = sa_family_t(AF_INET)
+    name.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    try #require(with(&name) { bind(listener, $0, length) } == 0)
+    try #require(listen(listener, 0) == 0)
+    try #require(with(&name) { getsockname(listener, $0, &length) } == 0)
+    address = HostPort("127.0.0.1", Int(UInt16(bigEndian: name.sin_port)))
+    handles = [listener] + (0..<4).map { _ in tcp() }
+    for handle in handles.dropFirst() { _ = with(&name) { connect(handle, $0, length) } }
+  }
+
+  deinit { for handle in handles { close(handle) } }
+}
+
 @Suite(.timeLimit(.minutes(1))) struct TCPProxyTests {
   private func server(_ name: String) async throws -> (channel: any Channel, address: HostPort) {
     try await plainServer(halfClosure: true) { channel in
@@ -115,6 +146,26 @@ private final class NamedEcho: ChannelInboundHandler, Sendable {
     #expect(recorder.bytes == Array("?".utf8) + payload + Array("end".utf8))
     #expect(proxy.counters.bytesToBackends == UInt64(size))
     #expect(proxy.counters.bytesToClients == UInt64(size + 4))
+    await proxy.shutdown()
+    try await listener.close()
+  }
+
+  @Test(
+    "a server that never answers is passed over in time, and what the client sent meanwhile is kept"
+  )
+  func silentServer() async throws {
+    let (listener, backend) = try await server("?")
+    let silent = try SilentServer()
+    let proxy = TCPProxy(
+      group: loops, backends: [silent.address, backend], connectTimeout: .milliseconds(200))
+    let address = try await proxy.listen(on: here)
+    let recorder = Recorder<Received>()
+    let channel = try await plainClient(address, halfClosure: true, recorder)
+    channel.writeAndFlush(ByteBuffer(string: "early"), promise: nil)
+    try await channel.close(mode: .output)
+    await recorder.waitForEnd()
+    #expect(String(decoding: recorder.bytes, as: UTF8.self) == "?earlyend")
+    #expect(proxy.counters.connectFailures == 1)
     await proxy.shutdown()
     try await listener.close()
   }

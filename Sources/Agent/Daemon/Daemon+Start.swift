@@ -23,6 +23,9 @@ extension Daemon {
   /// - Throws: `Failure` with the exit code of the process.
   package static func run(_ given: AgentOptions) async throws {
     umask(0o077)
+    // A file over its size limit is a failed write, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
     let options = try given.merged()
     let directory = DataDirectory(options.dataDirectory)
     try directory.prepare()

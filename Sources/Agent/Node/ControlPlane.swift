@@ -104,15 +104,26 @@ final class ControlPlane: Sendable {
     guard let cluster = context.file.clusterID, let node = context.file.nodeID else {
       throw Failure("cannot start: \(context.directory.nodeFile) names no node", exitCode: 65)
     }
+    let log: EventLog
     do throws(Fault) {
-      let log = try EventLog.open(
+      log = try EventLog.open(
         directory: context.directory.log, mode: .readWrite,
         expecting: LogIdentity(cluster: cluster.rawValue, node: node.rawValue))
-      for finding in log.findings { context.logger.warning("\(finding)") }
-      return log
     } catch {
       throw Failure(error.description, exitCode: error.exitCode)
     }
+    for finding in log.findings {
+      guard !finding.isLogBehind else {
+        log.close()
+        throw Failure(
+          "cannot start: the log in \(log.directory) is older than what this node had "
+            + "acknowledged, as after restoring an old copy, and a node that forgot must not vote. "
+            + "Remove it on another node (muster remove-node \(context.file.name) --force), move "
+            + "\(context.directory.path) aside and join again", exitCode: 65)
+      }
+      context.logger.warning("\(finding)")
+    }
+    return log
   }
 
   /// Folds what is known to be committed.

@@ -68,6 +68,12 @@ final class ReplicaDriver: Sendable {
 
   /// Asks for a command and waits for its outcome, at most `timeout`; then it is `.unknown`.
   func submit(_ request: Request, timeout: Duration) async -> Outcome {
+    do throws(Malformed) {
+      try request.validate()
+    } catch {
+      return .refused(
+        code: "malformed", exitCode: 2, message: "the request cannot be taken: \(error)")
+    }
     let caller = callers.add(1, ordering: .relaxed).newValue
     let deadline = Self.now() &+ timeout.nanoseconds
     return await withCheckedContinuation { continuation in

@@ -222,11 +222,31 @@ final class LinkHandler: ChannelInboundHandler {
       return context.close(promise: nil)
     }
     closesWhenWritten = true
-    write(waiting)
+    // In parts, so that progress can be seen.
+    var part: [LinkFrame] = []
+    var size = 0
+    for frame in waiting {
+      part.append(frame)
+      size += frame.payload.count
+      if size < LinkTable.batchBytes { continue }
+      write(part)
+      part = []
+      size = 0
+    }
+    write(part)
     if unwritten == 0 { return context.close(promise: nil) }
-    // A peer that reads nothing any more must not hold the connection for ever.
-    context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
-      self?.context?.close(promise: nil)
+    watchParting()
+  }
+
+  /// A peer that takes nothing any more must not hold the connection for ever.
+  private func watchParting() {
+    guard let context else { return }
+    let before = unwritten
+    let pause = TimeAmount.milliseconds(Int64(table.shared.limits.unacknowledgedMilliseconds))
+    context.eventLoop.assumeIsolated().scheduleTask(in: pause) { [weak self] in
+      guard let self, let context = self.context else { return }
+      if self.unwritten < before { return self.watchParting() }
+      context.close(promise: nil)
     }
   }
 }

@@ -45,7 +45,7 @@ final class LinkTable {
   private var isShutDown = false
 
   /// Payload bytes encoded into one write.
-  private static let batchBytes = 256 << 10
+  static let batchBytes = 256 << 10
 
   init(
     loop: any EventLoop, shared: LinkShared, tls: LinkTLS,

@@ -1,0 +1,120 @@
+// A node of a stage: its agent as a process, and the command line as its user.
+
+import Foundation
+import Testing
+
+final class Node {
+  let name: String
+  let address: String
+  let folder: URL
+  let data: String
+  /// Beside the name, the address and the data directory.
+  var flags: [String] = []
+  private(set) var agent: Program.Running?
+  private var logs: [String] = []
+
+  init(_ name: String, _ address: String, in folder: URL) {
+    self.name = name
+    self.address = address
+    self.folder = folder
+    data = folder.appendingPathComponent(name).path
+  }
+
+  // MARK: The agent
+
+  var arguments: [String] {
+    ["agent", "--name", name, "--address", address, "--data-dir", data] + flags
+  }
+
+  /// Starts the agent without waiting for anything.
+  func launch() throws {
+    if let agent { logs.append(agent.err) }
+    agent = try Program.Running(arguments, in: folder)
+  }
+
+  /// Starts the agent and waits until it answers.
+  func start() async throws {
+    try launch()
+    try await eventually("\(name) answers") {
+      guard agent?.process.isRunning == true else {
+        throw Program.TimedOut(description: "the agent of \(name) ended: \(log)")
+      }
+      return try await run("version").code == 0
+        && FileManager.default.fileExists(atPath: data + "/agent.sock")
+        && (try await run("status", "--wait-ready", "--timeout", "1s").code) != 1
+    }
+  }
+
+  /// Ends the agent with SIGTERM.
+  func stop() async throws -> Int32 {
+    guard let agent else { return 0 }
+    _ = Foundation.kill(agent.id, SIGTERM)
+    return try await agent.ended(within: .seconds(30)).code
+  }
+
+  /// Ends the agent with SIGKILL.
+  func kill() {
+    guard let agent, agent.process.isRunning else { return }
+    _ = Foundation.kill(agent.id, SIGKILL)
+    agent.process.waitUntilExit()
+  }
+
+  /// Everything that its agents wrote to standard error.
+  var log: String { logs.joined() + (agent?.err ?? "") }
+
+  // MARK: Commands
+
+  /// A command on this node, started.
+  func begin(_ arguments: String..., input: String? = nil) throws -> Program.Running {
+    try Program.Running(arguments + ["--data-dir", data], in: folder, input: input)
+  }
+
+  /// A command on this node, to its end.
+  func run(_ arguments: String..., input: String? = nil) async throws -> Program.Outcome {
+    try await Program.Running(arguments + ["--data-dir", data], in: folder, input: input).ended()
+  }
+
+  /// A command that must succeed; what it printed.
+  @discardableResult
+  func succeed(
+    _ arguments: String..., input: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws -> String {
+    let outcome = try await Program.Running(
+      arguments + ["--data-dir", data], in: folder, input: input
+    ).ended()
+    try #require(
+      outcome.code == 0, "muster \(arguments) on \(name): \(outcome)",
+      sourceLocation: sourceLocation)
+    return outcome.out
+  }
+
+  func status() async throws -> StatusAnswer {
+    try JSONDecoder().decode(
+      StatusAnswer.self, from: Data(try await succeed("status", "--format", "json").utf8))
+  }
+
+  func events() async throws -> [EventAnswer] {
+    try await succeed("events", "-o", "json").split(separator: "\n").map {
+      try JSONDecoder().decode(EventAnswer.self, from: Data($0.utf8))
+    }
+  }
+
+  /// A connection string for one more node.
+  func invitation(_ flags: String...) async throws -> String {
+    let outcome = try await Program.Running(
+      ["add-node", "--format", "short", "--data-dir", data] + flags, in: folder
+    ).ended()
+    let words = outcome.out.split(whereSeparator: \.isWhitespace)
+    return String(try #require(words.dropFirst(2).first, "\(outcome)"))
+  }
+
+  /// Joins that node to this one's cluster.
+  func admit(_ node: Node, worker: Bool = false) async throws {
+    let string = try await invitation()
+    if worker {
+      try await node.succeed("join", string, "--worker")
+    } else {
+      try await node.succeed("join", string)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+// The program as a user has it: the built executable, run with arguments, judged by what it prints
+// and how it ends.
+
+import Foundation
+import Testing
+
+/// All tests of the program, one after another: they share the machine's two or more processors with
+/// the agents that they start.
+@Suite("The program", .serialized)
+struct Program {}
+
+extension Program {
+  /// The executable beside the test runner, else the debug build of this package.
+  static let executable: URL = {
+    let beside = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+      .appendingPathComponent("muster")
+    if FileManager.default.isExecutableFile(atPath: beside.path) { return beside }
+    return URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent(".build/debug/muster")
+  }()
+
+  /// How a command ended.
+  struct Outcome: CustomStringConvertible {
+    var code: Int32
+    var out: String
+    var err: String
+    var description: String { "exit code \(code)\nout: \(out)\nerr: \(err)" }
+    /// The lines of standard output.
+    var lines: [String] { out.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
+  }
+
+  struct TimedOut: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  /// A process of ours, ended by its id alone.
+  final class Running {
+    let process = Process()
+    private let folder: URL
+    private let name: String
+
+    /// - Parameter environment: beside PATH; nothing else is inherited.
+    init(
+      _ arguments: [String], in folder: URL, environment: [String: String] = [:],
+      input: String? = nil
+    ) throws {
+      self.folder = folder
+      name = UUID().uuidString
+      process.executableURL = Program.executable
+      process.arguments = arguments
+      process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { $1 }
+      process.standardOutput = try Self.file(folder, name + ".out")
+      process.standardError = try Self.file(folder, name + ".err")
+      if let input {
+        let file = folder.appendingPathComponent(name + ".in")
+        try Data(input.utf8).write(to: file)
+        process.standardInput = try FileHandle(forReadingFrom: file)
+      } else {
+        process.standardInput = FileHandle.nullDevice
+      }
+      try process.run()
+    }
+
+    private static func file(_ folder: URL, _ name: String) throws -> FileHandle {
+      let url = folder.appendingPathComponent(name)
+      try Data().write(to: url)
+      return try FileHandle(forWritingTo: url)
+    }
+
+    var id: Int32 { process.processIdentifier }
+    var out: String { text(".out") }
+    var err: String { text(".err") }
+    private func text(_ suffix: String) -> String {
+      (try? String(contentsOf: folder.appendingPathComponent(name + suffix), encoding: .utf8)) ?? ""
+    }
+
+    /// Waits for the end; ends it by force if it does not come.
+    func ended(within limit: Duration = .seconds(90)) async throws -> Outcome {
+      let end = ContinuousClock.now + limit
+      while process.isRunning {
+        guard ContinuousClock.now < end else {
+          kill(id, SIGKILL)
+          throw TimedOut(
+            description: "muster \(process.arguments ?? []) did not end in \(limit): \(out)\(err)")
+        }
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      return Outcome(code: process.terminationStatus, out: out, err: err)
+    }
+  }
+}
+
+/// Waits for a fact, looking again and again.
+func eventually(
+  _ what: String, within limit: Duration = .seconds(40),
+  _ isTrue: () async throws -> Bool
+) async throws {
+  let end = ContinuousClock.now + limit
+  while try await !isTrue() {
+    guard ContinuousClock.now < end else {
+      throw Program.TimedOut(description: "it did not come true within \(limit) that \(what)")
+    }
+    try await Task.sleep(for: .milliseconds(50))
+  }
+}

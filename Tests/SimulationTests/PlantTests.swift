@@ -1,0 +1,52 @@
+import Simulator
+import Testing
+
+@Suite struct PlantTests {
+  /// A bug, the worlds it is looked for in, how many of them at most, and the laws it may break.
+  struct Case: Sendable {
+    var plant: Plant
+    var seeds: Int
+    var seconds: UInt64
+    var laws: Set<Law>
+  }
+
+  static let cases = [
+    Case(
+      plant: .acknowledgesBeforeSync, seeds: 1, seconds: 2, laws: [.durableCommit, .durableWord]),
+    Case(plant: .forgetsVote, seeds: 20, seconds: 20, laws: [.oneVote, .electionSafety]),
+    Case(plant: .tearsTransactions, seeds: 20, seconds: 20, laws: [.noHalt]),
+    Case(plant: .keepsOldTail, seeds: 20, seconds: 10, laws: [.logMatching]),
+    Case(
+      plant: .dropsWhenFull, seeds: 20, seconds: 8,
+      laws: [.durableWord, .logMatching, .durableCommit]),
+    Case(plant: .releasesEarly, seeds: 5, seconds: 4, laws: [.durableWord]),
+    Case(
+      plant: .foldsUncommitted, seeds: 20, seconds: 5,
+      laws: [.oneHistory, .durableCommit, .noHalt, .liveness]),
+    Case(
+      plant: .turnsVotes, seeds: 20, seconds: 8, laws: [.electionSafety, .leaderCompleteness]),
+    Case(
+      plant: .altersEntries, seeds: 10, seconds: 5, laws: [.logMatching, .oneHistory, .noHalt]),
+    Case(plant: .answersReadsAtOnce, seeds: 10, seconds: 5, laws: [.linearizable]),
+    Case(plant: .claimsSuccess, seeds: 5, seconds: 5, laws: [.rightAnswer]),
+    Case(plant: .redrawsCommands, seeds: 3, seconds: 2, laws: [.exactlyOnce]),
+    Case(plant: .losesRequests, seeds: 5, seconds: 5, laws: [.oneAnswer]),
+  ]
+
+  @Test("A planted bug is found, by the law it breaks", arguments: cases)
+  func found(_ planted: Case) {
+    for seed in 1...UInt64(planted.seeds) {
+      var options = WorldOptions.violent(seed: seed, duration: planted.seconds * second)
+      options.plant = planted.plant
+      guard let violation = World.run(options).violation else { continue }
+      #expect(planted.laws.contains(violation.law), "\(violation)")
+      return
+    }
+    Issue.record("\(planted.plant) was not found in \(planted.seeds) worlds")
+  }
+
+  @Test("Every bug that can be planted is looked for")
+  func complete() {
+    #expect(Set(Self.cases.map(\.plant)) == Set(Plant.allCases))
+  }
+}
