@@ -12,8 +12,8 @@ package enum DurationText {
   private static let longest: Int64 = 36_500 * 86_400
 
   /// Whole seconds; parts go from the larger unit to the smaller, each at most once.
-  /// - Throws: `Failure` with exit code 2 and the accepted form: empty, signs, spaces, other digits,
-  ///   fractions, a unit twice or out of order, more than a hundred years, and 0 unless it is allowed.
+  /// - Throws: `Failure` with exit code 2 and the accepted form: empty, signs, spaces, fractions,
+  ///   other digits, a unit twice or out of order, more than a hundred years, 0 unless allowed.
   package static func seconds(_ text: String, allowingZero: Bool = false) throws(Failure) -> Int64 {
     guard let total = total(text) else { throw wrong(text, form) }
     guard total > 0 || allowingZero else { throw wrong(text, "more than 0: \(form)") }
@@ -44,7 +44,9 @@ package enum DurationText {
   }
 
   private static func add(_ total: Int64, _ digits: String, _ unit: Int64) -> Int64 {
-    guard let number = Int64(digits), number <= longest, total <= longest else { return longest + 1 }
+    guard let number = Int64(digits), number <= longest, total <= longest else {
+      return longest + 1
+    }
     return total + number * unit
   }
 

@@ -57,7 +57,7 @@ private func daysIn(month: Int64, of year: Int64) -> Int64 {
   }
 }
 
-/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar (Hinnant, as `rfc3339` prints).
+/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar (Hinnant, as `rfc3339` does).
 private func daysSince1970(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
   let shifted = month <= 2 ? year - 1 : year
   let era = shifted / 400

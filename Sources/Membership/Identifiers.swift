@@ -69,10 +69,10 @@ package struct TokenID: Hashable, Comparable, Sendable, CustomStringConvertible 
 package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
   package let words: [4 of UInt64]
   /// Nil unless there are exactly 32 bytes.
-  package init?(bytes: some Collection<UInt8>) {
+  package init?(bytes: [UInt8]) {
     guard bytes.count == 32 else { return nil }
     var words: [4 of UInt64] = [0, 0, 0, 0]
-    for (i, byte) in bytes.enumerated() { words[i / 8] = words[i / 8] << 8 | UInt64(byte) }
+    for i in 0..<32 { words[i / 8] = words[i / 8] << 8 | UInt64(bytes[i]) }
     self.words = words
   }
   /// Parses exactly 64 hex digits.

@@ -182,8 +182,8 @@ extension Configuration {
     isElector(id) || learners.contains(id) || learnersNext.contains(id)
   }
 
-  /// Why this is not a legal configuration; nil if it is. Having nobody at all is legal: a node that
-  /// waits to be told.
+  /// Why this is not a legal configuration; nil if it is. Having nobody at all is legal: a node
+  /// that waits to be told.
   package var flaw: String? {
     for list in [voters, outgoing, learners, learnersNext] {
       if list.contains(0) { return "0 is not a member" }

@@ -6,8 +6,9 @@
 ///     | durable, on disk | durable, here too | being written    | not yet handed out |
 ///
 /// Entries from `unstableFrom` on are known to be nowhere but here, so they stay. Entries below are
-/// kept while they fit, so that appending, sending and applying do not read the disk; older ones are
-/// read through `StableLog`. Laws: applied ≤ applying ≤ committed ≤ last, and committed never falls.
+/// kept while they fit, so that appending, sending and applying do not read the disk; older ones
+/// are read through `StableLog`. Laws: applied ≤ applying ≤ committed ≤ last, and committed never
+/// falls.
 struct LogView: Sendable {
   private let stable: any StableLog
   private(set) var committed: Index
@@ -72,7 +73,8 @@ struct LogView: Sendable {
 
   func matches(_ index: Index, _ term: Term) -> Bool { self.term(at: index) == term }
 
-  /// Whether a log that ends in (`index`, `term`) has at least what this one has (Raft paper §5.4.1).
+  /// Whether a log that ends in (`index`, `term`) has at least what this one has (Raft paper
+  /// §5.4.1).
   func isUpToDate(index: Index, term: Term) -> Bool {
     let own = lastTerm
     return term > own || (term == own && index >= lastIndex)

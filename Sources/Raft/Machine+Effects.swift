@@ -112,8 +112,8 @@ extension Machine {
   /// did while this node led.
   package func lastContact(of peer: PeerID) -> UInt64? { progress(of: peer)?.lastContact }
 
-  /// The highest index of which a quorum of the configuration in force knows that it is committed: a
-  /// configuration change at or below it can not be forgotten with one node. Rises with confirmed
+  /// The highest index of which a quorum of the configuration in force knows that it is committed:
+  /// a configuration change at or below it can not be forgotten with one node. Rises with confirmed
   /// reads (`Input.readIndex`); 0 if this node does not lead.
   package var commitKnownByQuorum: Index {
     guard case .leader(let leadership) = office else { return 0 }

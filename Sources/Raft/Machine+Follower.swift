@@ -55,8 +55,8 @@ extension Machine {
     send(.appendResponse(Message.AppendResponse(index: lastNew)), to: peer)
   }
 
-  /// The logs differ at that point. The best guess where they do not: the last entry here whose term
-  /// is not above the one asked for, which skips whole terms of a diverging tail.
+  /// The logs differ at that point. The best guess where they do not: the last entry here whose
+  /// term is not above the one asked for, which skips whole terms of a diverging tail.
   private mutating func reject(_ append: Message.Append, from peer: PeerID) {
     let hint = log.lastMatch(
       notAfter: min(append.previousIndex, log.lastIndex), term: append.previousTerm)

@@ -92,7 +92,9 @@ extension Machine {
       // Entries here with a higher term than the follower's can not match: skip all of them.
       hint = log.lastMatch(notAfter: hint, term: response.hintTerm).index
     }
-    guard leadership.members[position].stepBack(rejected: response.index, hint: hint) else { return }
+    guard leadership.members[position].stepBack(rejected: response.index, hint: hint) else {
+      return
+    }
     if leadership.members[position].state == .replicate {
       leadership.members[position].becomeProbe()
     }
@@ -103,8 +105,9 @@ extension Machine {
     // Nobody can have more of this leader's log than the leader.
     guard index <= log.lastIndex else { return }
     let before = leadership.members[position]
-    guard leadership.members[position].update(match: index)
-      || (before.match == index && before.state == .probe)
+    guard
+      leadership.members[position].update(match: index)
+        || (before.match == index && before.state == .probe)
     else { return }
     switch before.state {
     case .probe:
@@ -132,8 +135,8 @@ extension Machine {
     }
   }
 
-  /// Commits what a quorum has, if that is of this term: an earlier leader's entry is committed only
-  /// together with an own one behind it (Raft paper, figure 8).
+  /// Commits what a quorum has, if that is of this term: an earlier leader's entry is committed
+  /// only together with an own one behind it (Raft paper, figure 8).
   mutating func advanceCommit() -> Bool {
     let members = leadership.members
     let index = Quorum.committed(configuration) { members.member($0)?.match }

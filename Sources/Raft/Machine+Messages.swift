@@ -46,6 +46,7 @@ extension Machine {
 
   /// A message that carries a term, of another node or of this one.
   mutating func process(_ message: Message) {
+    if case .voteResponse(let response) = message.body { learnCommit(from: response) }
     if message.term < term { return answerStale(message) }
     if message.term > term {
       switch message.body {
@@ -94,15 +95,27 @@ extension Machine {
       || (vote == 0 && leader == nil)
       || (request.isPreVote && message.term > term)
     // A learner answers as well: it may have been made a voter without knowing yet.
-    let grants =
-      isFree && log.isUpToDate(index: request.lastIndex, term: request.lastTerm)
-    let response = Message.VoteResponse(isPreVote: request.isPreVote, rejected: !grants)
+    let isUpToDate = log.isUpToDate(index: request.lastIndex, term: request.lastTerm)
+    let grants = isFree && isUpToDate
+    var response = Message.VoteResponse(isPreVote: request.isPreVote, rejected: !grants)
+    if options.tellsCommitToCandidates, !isUpToDate, let term = log.term(at: log.committed) {
+      response.commit = log.committed
+      response.commitTerm = term
+    }
     // A grant is for the term that was asked about, a rejection tells one's own.
     send(.voteResponse(response), to: message.from, term: grants ? message.term : term)
     if grants && !request.isPreVote {
       restartElectionClock()
       vote = message.from
     }
+  }
+
+  /// What is committed is committed, whoever says so, and so is everything before it.
+  private mutating func learnCommit(from response: Message.VoteResponse) {
+    guard options.tellsCommitToCandidates, !office.isLeader, response.commit > log.committed,
+      log.matches(response.commit, response.commitTerm)
+    else { return }
+    _ = log.commit(to: response.commit)
   }
 
   // MARK: Roles

@@ -71,8 +71,8 @@ extension Machine {
     recovery = Recovery(at: now.monotonic.addingSaturated(wait), span: span)
   }
 
-  /// Others may not have noticed yet and still hold to the leader, or this node asked before one with
-  /// a longer log: it asks again, ever later, until elections by timeout take over.
+  /// Others may not have noticed yet and still hold to the leader, or this node asked before one
+  /// with a longer log: it asks again, ever later, until elections by timeout take over.
   private mutating func nextRecovery(after recovery: Recovery) -> Recovery? {
     let span = max(1, recovery.span).addingSaturated(recovery.span)
     guard span < options.electionTimeout else { return nil }

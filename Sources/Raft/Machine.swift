@@ -4,8 +4,8 @@
 /// come out when the host asks (`takeEffects`). It has no clock, no thread, no disk and no chance
 /// of its own (its dice are seeded), so the same inputs always give the same effects.
 ///
-/// The protocol is etcd-io/raft's: Raft (Ongaro and Ousterhout, 2014) with pre-vote, check-quorum and
-/// leader stickiness, joint configurations that take effect when applied, reads by read index,
+/// The protocol is etcd-io/raft's: Raft (Ongaro and Ousterhout, 2014) with pre-vote, check-quorum
+/// and leader stickiness, joint configurations that take effect when applied, reads by read index,
 /// leadership transfer, pipelined replication and asynchronous storage writes.
 ///
 /// There are two boxes for messages. What rests on something that is not durable yet (a vote, an

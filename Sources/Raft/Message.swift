@@ -78,10 +78,17 @@ package struct Message: Equatable, Sendable {
   package struct VoteResponse: Equatable, Sendable {
     package var isPreVote: Bool
     package var rejected: Bool
+    /// An entry that the refusing node knows to be committed, and its term; 0 if it says nothing.
+    package var commit: Index
+    package var commitTerm: Term
 
-    package init(isPreVote: Bool, rejected: Bool = false) {
+    package init(
+      isPreVote: Bool, rejected: Bool = false, commit: Index = 0, commitTerm: Term = 0
+    ) {
       self.isPreVote = isPreVote
       self.rejected = rejected
+      self.commit = commit
+      self.commitTerm = commitTerm
     }
   }
 

@@ -33,6 +33,10 @@ extension Machine {
     package var maxUncommittedBytes = 16 << 20
     /// Size of the entries handed out to be applied and not yet applied; at least one always is.
     package var maxCommittedBytes = 4 << 20
+    /// Who refuses a candidate with a shorter log tells it what is committed. A sole voter that
+    /// crashed before it stored that it is one would else ask the voters of before for ever: their
+    /// logs may be longer, and they know that they vote no more (as in tikv/raft-rs).
+    package var tellsCommitToCandidates = true
     /// Entries are applied only when they are durable here. False: the host stores and applies what
     /// it is given before it asks again.
     package var asynchronous = true

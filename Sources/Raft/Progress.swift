@@ -3,8 +3,10 @@
 /// A member's log in the eyes of the leader, and how to send to it.
 ///
 /// - `probe`: where the logs match is not known; one append at a time, until one is accepted.
-/// - `replicate`: it is known; appends are sent ahead without waiting, as far as `Inflights` allows.
-/// - `snapshot`: the entries that it needs are gone; a snapshot is on its way, nothing else is sent.
+/// - `replicate`: it is known; appends are sent ahead without waiting, as far as `Inflights`
+///   allows.
+/// - `snapshot`: the entries that it needs are gone; a snapshot is on its way, nothing else is
+///   sent.
 ///
 /// Law: `match < next`. `match` never falls while a leader is in office: what a member has
 /// acknowledged was durable there.
@@ -42,8 +44,8 @@ package struct Progress: Sendable, Equatable {
   var inflights: Inflights
   /// The commit index that the first heartbeat with that context carried.
   private var told = Told(context: 0, commit: 0)
-  /// The highest commit index that it is known to have heard of. Known only of heartbeats that carry
-  /// a read, since no other answer names what it answers.
+  /// The highest commit index that it is known to have heard of. Known only of heartbeats that
+  /// carry a read, since no other answer names what it answers.
   package private(set) var knownCommit: Index = 0
 
   init(id: PeerID, next: Index, isLearner: Bool, inflights: Inflights) {

@@ -59,7 +59,9 @@ extension Replica {
   mutating func decideBatch() {
     guard isLeader, tail != nil, !requests.queue.isEmpty else { return }
     if raft.transferTarget != nil { return }
-    var batch = Batch(next: raft.lastIndex + 1)
+    var observation = keeper.observation(of: self)
+    observation.clock = now.wall
+    var batch = Batch(next: raft.lastIndex + 1, observation: observation)
     let queue = requests.queue
     requests.queue = []
     for (position, var queued) in queue.enumerated() {
@@ -91,19 +93,22 @@ extension Replica {
     var bytes = 0
     var changes = false
     var refusals: [(Origin, Outcome)] = []
+    /// What the leader sees: the same for all of the batch.
+    let observation: Observation
 
-    init(next: UInt64) { self.next = next }
+    init(next: UInt64, observation: Observation) {
+      self.next = next
+      self.observation = observation
+    }
   }
 
   private mutating func decide(_ queued: Requests.Queued, into batch: inout Batch) {
     guard let state = tail else { return }
     let decision: Decision
     do throws(Refusal) {
-      var observation = keeper.observation(of: self)
-      observation.clock = now.wall
       decision = try state.decide(
         queued.request, fingerprint: queued.request.command.fingerprint,
-        at: max(now.wall, state.lastTime), observation: observation)
+        at: max(now.wall, state.lastTime), observation: batch.observation)
     } catch {
       if error.isTransient {
         var held = queued

@@ -57,6 +57,8 @@ extension WireRaftMessage.OneOf_Body {
         .with {
           $0.preVote = response.isPreVote
           $0.rejected = response.rejected
+          $0.commit = response.commit
+          $0.commitTerm = response.commitTerm
         })
     case .heartbeat(let beat):
       self = .heartbeat(
@@ -108,7 +110,10 @@ extension Raft.Message.Body {
           lastTerm: try bounded(wire.lastTerm, "Vote.last_term"), isTransfer: wire.transfer))
     case .voteResponse(let wire):
       self = .voteResponse(
-        Raft.Message.VoteResponse(isPreVote: wire.preVote, rejected: wire.rejected))
+        Raft.Message.VoteResponse(
+          isPreVote: wire.preVote, rejected: wire.rejected,
+          commit: try bounded(wire.commit, "VoteResponse.commit"),
+          commitTerm: try bounded(wire.commitTerm, "VoteResponse.commit_term")))
     case .heartbeat(let wire):
       self = .heartbeat(
         Raft.Message.Heartbeat(

@@ -50,7 +50,7 @@ struct Laws {
       throw Violation(.equalStates, "\(node.name) applied what does not fit: \(problem)")
     }
     history.append(event)
-    committedBy.append(node.replica?.raft.term ?? event.term)
+    committedBy.append(node.running?.raft.term ?? event.term)
     statistics.committed += 1
     try countRedemption(event)
     try countCommand(event)
@@ -189,65 +189,67 @@ struct Laws {
   mutating func check(
     _ node: SimulatedNode, statistics: inout Statistics, in world: World
   ) throws(Violation) {
-    guard let replica = node.replica else { return }
-    let raft = replica.raft
+    guard let running = node.running else { return }
     let before = node.seen
-    guard raft.term >= before.term, raft.commitIndex >= before.commit,
-      raft.appliedIndex >= before.applied
-    else {
-      throw Violation(
-        .monotony,
-        "\(node.name) went from \(before) to term \(raft.term), commit \(raft.commitIndex), "
-          + "applied \(raft.appliedIndex)")
+    var after = before
+    after.term = running.raft.term
+    after.commit = running.raft.commitIndex
+    after.applied = running.raft.appliedIndex
+    after.leads = running.replica.isLeader
+    if after.applied > before.applied || after.leads {
+      after.configuration = running.raft.configuration
     }
-    if replica.isLeader {
-      if !before.leads || before.term != raft.term {
+    guard after.term >= before.term, after.commit >= before.commit, after.applied >= before.applied
+    else { throw Violation(.monotony, "\(node.name) went from \(before) to \(after)") }
+    if after.leads {
+      if !before.leads || before.term != after.term {
         statistics.elections += 1
-        try checkNewLeader(node, raft)
+        try checkNewLeader(node, running)
       }
-      if raft.commitIndex > before.commit {
-        try checkQuorum(for: raft.commitIndex, node, raft, before.configuration, world)
+      if after.commit > before.commit {
+        try checkQuorum(
+          for: after.commit, node, running, [after.configuration, before.configuration], world)
       }
-      let open = node.seen.changes.filter { $0 > raft.appliedIndex && $0 <= raft.lastIndex }
+      let last = node.lastIndex
+      let open = after.changes.filter { $0 > after.applied && $0 <= last }
       if open.count > 1 {
         throw Violation(.oneChange, "\(node.name) has changes at \(open)")
       }
     }
-    try checkState(node, replica)
-    node.seen.term = raft.term
-    node.seen.commit = raft.commitIndex
-    node.seen.applied = raft.appliedIndex
-    node.seen.leads = replica.isLeader
-    node.seen.configuration = raft.configuration
+    if after.applied > before.applied, running.replica.cluster.lastIndex == truth.lastIndex {
+      try checkState(node, after.configuration)
+    }
+    node.seen = after
   }
 
   private mutating func checkNewLeader(
-    _ node: SimulatedNode, _ raft: Machine
+    _ node: SimulatedNode, _ running: SimulatedNode.Running
   ) throws(Violation) {
-    if let other = leaders[raft.term], other != node.id {
-      throw Violation(.electionSafety, "\(node.name) and \(other) lead in term \(raft.term)")
+    let leading = running.raft.term
+    if let other = leaders[leading], other != node.id {
+      throw Violation(.electionSafety, "\(node.name) and \(other) lead in term \(leading)")
     }
-    leaders[raft.term] = node.id
+    leaders[leading] = node.id
     // Terms never fall along a log: the last entry that was committed before this term suffices.
     var last = history.count
-    while last > 0, committedBy[last - 1] >= raft.term { last -= 1 }
+    while last > 0, committedBy[last - 1] >= leading { last -= 1 }
     guard last > 0 else { return }
-    let term = raft.term(at: Index(last))
+    let term = running.raft.term(at: Index(last))
     if term != history[last - 1].term {
       throw Violation(
         .leaderCompleteness,
-        "\(node.name) leads in term \(raft.term) and has term \(term ?? 0) at \(last), which was "
+        "\(node.name) leads in term \(leading) and has term \(term ?? 0) at \(last), which was "
           + "committed as \(history[last - 1])")
     }
   }
 
   /// Counts disks, not acknowledgements; in the configuration that the leader counted with.
   private func checkQuorum(
-    for index: Index, _ node: SimulatedNode, _ raft: Machine, _ before: Configuration,
-    _ world: World
+    for index: Index, _ node: SimulatedNode, _ running: SimulatedNode.Running,
+    _ configurations: [Configuration], _ world: World
   ) throws(Violation) {
-    guard let term = raft.term(at: index) else { return }
-    let holds = [raft.configuration, before].contains { configuration in
+    guard let term = running.raft.term(at: index) else { return }
+    let holds = configurations.contains { configuration in
       Quorum.vote(configuration) { id in
         guard let at = world.indexes[NodeID(id)] else { return false }
         return world.nodes[at].disk.syncedTerm(at: index) == term
@@ -256,19 +258,15 @@ struct Laws {
     if !holds {
       throw Violation(
         .durableCommit,
-        "\(node.name) committed \(index) of term \(term) in \(raft.configuration), and no quorum "
+        "\(node.name) committed \(index) of term \(term) in \(configurations[0]), and no quorum "
           + "has it on disk")
     }
   }
 
   private mutating func checkState(
-    _ node: SimulatedNode, _ replica: Replica
+    _ node: SimulatedNode, _ actual: Configuration
   ) throws(Violation) {
-    guard replica.raft.appliedIndex > node.seen.applied,
-      replica.cluster.lastIndex == truth.lastIndex
-    else { return }
     let wanted = truth.configuration
-    let actual = replica.raft.configuration
     guard actual.voters == wanted.voters, actual.outgoing == wanted.outgoing,
       actual.learners == wanted.learners, actual.learnersNext == wanted.learnersNext
     else {

@@ -8,8 +8,6 @@ package enum Plant: String, Sendable, CaseIterable {
   case forgetsVote
   /// Hard state is written, but the entries of the last transaction are lost in a crash.
   case tearsTransactions
-  /// Replacing a suffix of the log leaves what stood behind it.
-  case keepsOldTail
   /// What waits for the disk is dropped when the disk is full.
   case dropsWhenFull
   /// Votes and acknowledgements leave before the disk has what they rest on.

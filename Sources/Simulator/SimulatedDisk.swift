@@ -24,22 +24,12 @@ package final class SimulatedDisk: StableLog {
     }
 
     /// Replaces what stands at and behind the first of these entries. False if a gap would be left.
-    mutating func write(_ new: [Entry], keepingOldTail: Bool = false) -> Bool {
+    mutating func write(_ new: [Entry]) -> Bool {
       guard let first = new.first else { return true }
       guard first.index > 0, first.index <= lastIndex + 1 else { return false }
       let start = Int(first.index - 1)
-      if keepingOldTail {
-        for entry in new {
-          if entry.index <= lastIndex {
-            entries[Int(entry.index - 1)] = entry
-          } else {
-            entries.append(entry)
-          }
-        }
-      } else {
-        entries.removeSubrange(start...)
-        entries.append(contentsOf: new)
-      }
+      entries.removeSubrange(start...)
+      entries.append(contentsOf: new)
       return true
     }
   }
@@ -65,29 +55,29 @@ package final class SimulatedDisk: StableLog {
   }
 
   /// Writes a job and syncs it. False if the entries do not follow the log.
-  package func write(_ job: AppendJob, keepingOldTail: Bool = false) -> Bool {
-    show(job, keepingOldTail: keepingOldTail) && sync(job, keepingOldTail: keepingOldTail)
+  package func write(_ job: AppendJob) -> Bool {
+    show(job) && sync(job)
   }
 
   /// What readers see.
-  func show(_ job: AppendJob, keepingOldTail: Bool = false) -> Bool {
-    visible.withLock { Self.write(job, to: &$0, keepingOldTail: keepingOldTail) }
+  func show(_ job: AppendJob) -> Bool {
+    visible.withLock { Self.write(job, to: &$0) }
   }
 
   /// What survives: this, and the hard state that was only shown before.
-  func sync(_ job: AppendJob, keepingOldTail: Bool = false) -> Bool {
+  func sync(_ job: AppendJob) -> Bool {
     let shown = visible.withLock { $0.hardState }
     return durable.withLock { image in
       image.hardState = shown
-      return Self.write(job, to: &image, keepingOldTail: keepingOldTail)
+      return Self.write(job, to: &image)
     }
   }
 
   private static func write(
-    _ job: AppendJob, to image: inout Image, keepingOldTail: Bool
+    _ job: AppendJob, to image: inout Image
   ) -> Bool {
     if let state = job.hardState { image.hardState = state }
-    return image.write(job.entries, keepingOldTail: keepingOldTail)
+    return image.write(job.entries)
   }
 
   /// Power is back: only what was synced is there.

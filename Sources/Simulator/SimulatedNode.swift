@@ -2,7 +2,7 @@
 
 package import Membership
 import Raft
-package import Replication
+import Replication
 
 /// A control-plane node in the world: its disk and its clocks, and, while it is up, its replica and
 /// what a host keeps for it. What a crash takes away is everything but the disk.
@@ -11,7 +11,7 @@ package final class SimulatedNode {
   package let record: NodeRecord
   package let disk = SimulatedDisk()
   /// Nil while it is down.
-  package internal(set) var replica: Replica?
+  var running: Running?
   /// How many times it was started; what was meant for an earlier start is void.
   package internal(set) var boot = 0
   /// It will never be started again.
@@ -40,6 +40,15 @@ package final class SimulatedNode {
   /// Wakes in a row without time passing.
   var spins = 0
 
+  /// A replica in its place: large, and never copied.
+  final class Running {
+    var replica: Replica
+
+    init(_ replica: Replica) { self.replica = replica }
+
+    var raft: Machine { _read { yield replica.raft } }
+  }
+
   struct Seen {
     var term: Term = 0
     var commit: Index = 0
@@ -52,12 +61,12 @@ package final class SimulatedNode {
 
   package var id: NodeID { record.id }
   package var name: String { record.name }
-  package var isUp: Bool { replica != nil }
-  package var isLeader: Bool { replica?.isLeader ?? false }
+  package var isUp: Bool { running != nil }
+  package var isLeader: Bool { running?.replica.isLeader ?? false }
   /// The end of its log, durable or not; 0 while it is down.
-  package var lastIndex: UInt64 { replica?.raft.lastIndex ?? 0 }
+  package var lastIndex: UInt64 { running?.raft.lastIndex ?? 0 }
   /// What its replica has applied; the state before everything while it is down.
-  package var cluster: Cluster { replica?.cluster ?? Cluster() }
+  package var cluster: Cluster { running?.replica.cluster ?? Cluster() }
 
   init(index: Int, record: NodeRecord, clock: NodeClock, dice: SplitMix64) {
     self.index = index

@@ -36,7 +36,6 @@ extension World {
     if node.diskFullUntil > now { return stall(node, jobs) }
     // A commit index alone is not worth a sync: it becomes durable with the next one.
     let syncs = jobs.contains(where: \.mustSync)
-    let keepsTail = options.plant == .keepsOldTail
     if options.plant == .acknowledgesBeforeSync {
       node.unsynced += jobs
       schedule(
@@ -46,8 +45,7 @@ extension World {
     for job in jobs {
       let fits =
         syncs && options.plant != .acknowledgesBeforeSync
-        ? node.disk.write(job, keepingOldTail: keepsTail)
-        : node.disk.show(job, keepingOldTail: keepsTail)
+        ? node.disk.write(job) : node.disk.show(job)
       guard fits else {
         throw Violation(.logMatching, "\(node.name) would have a gap in its log")
       }

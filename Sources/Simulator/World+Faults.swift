@@ -86,7 +86,7 @@ extension World {
     let truth = laws.truth
     let members = nodes.filter { truth.node($0.id)?.isActive == true }
     guard members.count >= 4, truth.node(victim.id)?.isActive == true,
-      members.allSatisfy({ $0.isUp && $0.replica?.cluster.lastIndex == truth.lastIndex }),
+      members.allSatisfy({ $0.isUp && $0.running?.replica.cluster.lastIndex == truth.lastIndex }),
       truth.joint == nil, truth.departure == nil, truth.voters.count == 3,
       !workload.isDeparting, !truth.nodes.contains(where: { workload.lost.contains($0.id) })
     else { return }

@@ -74,11 +74,11 @@ extension World {
       return "\(open.request.command) is open after \(open.attempts) attempts"
     }
     let leaders = nodes.filter { node in
-      node.isLeader && nodes.allSatisfy { ($0.replica?.raft.term ?? 0) <= node.cluster.term }
+      node.isLeader && nodes.allSatisfy { ($0.running?.raft.term ?? 0) <= node.cluster.term }
     }
     guard let leader = leaders.first, leaders.count == 1 else {
       let terms = nodes.map {
-        $0.replica.map { "\($0.raft.role) in \($0.raft.term)" } ?? "down"
+        $0.running.map { "\($0.raft.role) in \($0.raft.term)" } ?? "down"
       }
       return "\(leaders.count) lead: \(terms)"
     }

@@ -52,16 +52,17 @@ extension World {
     let cluster = try node.disk.fold(through: wholeLog)
     var hardState = node.disk.synced.hardState
     if let wholeLog { hardState.commit = wholeLog }
-    let replica = Replica(
-      options: settings, cluster: cluster, hardState: hardState, log: node.disk,
-      at: node.clock.clock(at: now))
-    node.replica = replica
+    let running = SimulatedNode.Running(
+      Replica(
+        options: settings, cluster: cluster, hardState: hardState, log: node.disk,
+        at: node.clock.clock(at: now)))
+    node.running = running
     try laws.started(node)
-    note(1, UInt64(node.index), UInt64(node.boot), replica.raft.term) {
-      "\(node.name) starts: boot \(node.boot) term \(replica.raft.term) "
-        + "last \(replica.raft.lastIndex) applied \(replica.raft.appliedIndex)"
+    note(1, UInt64(node.index), UInt64(node.boot), running.raft.term) {
+      "\(node.name) starts: boot \(node.boot) term \(running.raft.term) "
+        + "last \(running.raft.lastIndex) applied \(running.raft.appliedIndex)"
     }
-    if replica.isAlone { post(.campaign, to: node) }
+    if running.replica.isAlone { post(.campaign, to: node) }
     post(.tick, to: node)
   }
 
@@ -72,12 +73,12 @@ extension World {
     if !node.writing.isEmpty, node.diskFullUntil <= now, node.dice.chance(percent: 50) {
       for var job in node.writing where options.plant != .acknowledgesBeforeSync {
         if options.plant == .tearsTransactions { job.entries = [] }
-        _ = node.disk.write(job, keepingOldTail: options.plant == .keepsOldTail)
+        _ = node.disk.write(job)
         try laws.wrote(node, job.entries, job.hardState)
       }
     }
     node.disk.crash(forgettingVote: options.plant == .forgetsVote)
-    node.replica = nil
+    node.running = nil
     node.boot += 1
     node.inbox = []
     node.runDue = false
@@ -128,44 +129,41 @@ extension World {
     node.spins += 1
     if node.spins > 200 {
       throw Violation(
-        .noSpin, "\(node.name) is always due (\(node.replica?.raft.role as Any))")
+        .noSpin, "\(node.name) is always due (\(node.running?.raft.role as Any))")
     }
     try run(node)
   }
 
   /// One turn: everything that waits, then the deadline, then what follows.
   func run(_ node: SimulatedNode) throws(Violation) {
-    guard node.isUp else { return }
+    guard let running = node.running else { return }
     if node.pausedUntil > now { return scheduleRun(node) }
     let inputs = node.inbox
     node.inbox = []
     let clock = node.clock.clock(at: now)
     for input in inputs {
-      if case .frame(_, .raft(let message)) = input, let role = node.replica?.raft.role {
-        statistics.count(message, at: role)
+      if case .frame(_, .raft(let message)) = input {
+        statistics.count(message, at: running.raft.role)
       }
-      node.replica?.step(input, at: clock)
+      running.replica.step(input, at: clock)
     }
-    if let deadline = node.replica?.deadline, clock.monotonic >= deadline {
-      node.replica?.step(.tick, at: clock)
-    }
-    guard let effects = node.replica?.takeEffects(), let replica = node.replica else { return }
+    if clock.monotonic >= running.replica.deadline { running.replica.step(.tick, at: clock) }
+    let effects = running.replica.takeEffects()
     note(
-      3, UInt64(node.index) << 32 | UInt64(inputs.count), replica.raft.term << 32 | replica.raft.lastIndex,
-      replica.raft.commitIndex
+      3, UInt64(node.index) << 32 | UInt64(inputs.count),
+      running.raft.term << 32 | running.raft.lastIndex, running.raft.commitIndex
     ) {
-      "\(node.name) \(replica.raft.role) term \(replica.raft.term) last \(replica.raft.lastIndex) "
-        + "commit \(replica.raft.commitIndex) applied \(replica.raft.appliedIndex) "
+      "\(node.name) \(running.raft.role) term \(running.raft.term) last \(running.raft.lastIndex) "
+        + "commit \(running.raft.commitIndex) applied \(running.raft.appliedIndex) "
         + "← \(inputs.map(Self.describe).joined(separator: ", "))"
     }
     try perform(effects, of: node)
     try laws.check(node, statistics: &statistics, in: self)
     try checkDeadlines(of: node, at: clock.monotonic)
-    scheduleWake(node, replica, clock.monotonic)
+    scheduleWake(node, running.replica.deadline, clock.monotonic)
   }
 
-  private func scheduleWake(_ node: SimulatedNode, _ replica: Replica, _ reading: UInt64) {
-    let deadline = replica.deadline
+  private func scheduleWake(_ node: SimulatedNode, _ deadline: UInt64, _ reading: UInt64) {
     if deadline > reading + millisecond { node.spins = 0 }
     let due = node.clock.time(of: deadline)
     guard due != .max else { return }

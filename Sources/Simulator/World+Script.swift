@@ -8,7 +8,7 @@ extension World {
   /// The node that leads in the newest term, if any does.
   package var leader: SimulatedNode? {
     nodes.filter(\.isLeader).max {
-      ($0.replica?.raft.term ?? 0) < ($1.replica?.raft.term ?? 0)
+      ($0.running?.raft.term ?? 0) < ($1.running?.raft.term ?? 0)
     }
   }
 

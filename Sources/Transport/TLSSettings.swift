@@ -49,6 +49,7 @@ package enum TLSSettings {
     var configuration = TLSConfiguration.makeServerConfiguration(
       certificateChain: [.certificate(own)], privateKey: .privateKey(try identity.tlsKey))
     configuration.minimumTLSVersion = minimumVersion
+    configuration.shutdownTimeout = farewell
     configuration.trustRoots = .certificates([own])
     configuration.certificateVerification =
       clientCertificates == .required ? .noHostnameVerification : .optionalVerification
@@ -110,6 +111,7 @@ package enum TLSSettings {
   ) throws -> TLSConfiguration {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.minimumTLSVersion = .tlsv13
+    configuration.shutdownTimeout = farewell
     configuration.certificateVerification = .noHostnameVerification
     configuration.trustRoots = .certificates(
       try serverCertificatesDER.map { try NIOSSLCertificate(bytes: $0, format: .der) })
@@ -119,6 +121,10 @@ package enum TLSSettings {
     }
     return configuration
   }
+
+  /// How long a closing connection waits for the other side's word that it closes too. One that is
+  /// busy with a long request does not read it, and nothing depends on it.
+  private static let farewell = TimeAmount.milliseconds(250)
 
   /// SHA-256 of the public key in a certificate of the TLS library.
   package static func keyDigest(of certificate: NIOSSLCertificate) throws -> [UInt8] {

@@ -15,7 +15,8 @@ struct Arguments {
   var seeds: ClosedRange<UInt64> = 1...100
   var seconds: UInt64 = 30
   var trace = false
-  var violent = false
+  var draw = WorldOptions.drawn
+  var shape: String?
   var plant: Plant?
 
   init(_ words: [String]) {
@@ -23,7 +24,7 @@ struct Arguments {
     while let word = words.popFirst() {
       switch word {
       case "--trace": trace = true
-      case "--violent": violent = true
+      case "--violent": (draw, shape) = (WorldOptions.violent, word)
       case "--seed":
         guard let value = words.popFirst(), let seed = UInt64(value) else {
           usage("--seed needs a number")
@@ -90,10 +91,7 @@ var total = Statistics()
 var failures = 0
 for seed in arguments.seeds {
   let duration = arguments.seconds * second
-  var options =
-    arguments.violent
-    ? WorldOptions.violent(seed: seed, duration: duration)
-    : WorldOptions.drawn(seed: seed, duration: duration)
+  var options = arguments.draw(seed, duration)
   options.plant = arguments.plant
   let world = World.run(options, trace: arguments.trace ? { print($0) } : nil)
   total.add(world.statistics)
@@ -101,9 +99,10 @@ for seed in arguments.seeds {
     failures += 1
     print("seed \(seed): broken after \(world.now / millisecond) ms: \(violation)")
     let plant =
-      (arguments.violent ? " --violent" : "")
+      (arguments.shape.map { " \($0)" } ?? "")
       + (arguments.plant.map { " --plant \($0.rawValue)" } ?? "")
     print("  replay: muster-sim --seed \(seed) --seconds \(arguments.seconds)\(plant) --trace")
+    fflush(nil)
   }
 }
 let took = ContinuousClock.now - start

@@ -30,7 +30,8 @@ struct AddNode: AsyncParsableCommand {
   var controlPlane = false
   @Option(
     name: [.long, .customShort("t")],
-    help: ArgumentHelp("Take this secret instead of drawing one: 32 hex digits.", valueName: "hex32"),
+    help: ArgumentHelp(
+      "Take this secret instead of drawing one: 32 hex digits.", valueName: "hex32"),
     transform: { try JoinString.token($0) })
   var token: String?
   @Option(name: formatNames(), help: "How to print it.")

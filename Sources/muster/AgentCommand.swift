@@ -6,10 +6,10 @@ struct AgentCommand: AsyncParsableCommand {
     commandName: "agent", abstract: "Run a node in the foreground.",
     discussion: """
       On its first start a node forms a cluster of its own and can be used at once. A service \
-      manager starts it; it says when it serves (NOTIFY_SOCKET) and ends on SIGTERM. Each option can \
-      also be given as MUSTER_ and its name in upper case (MUSTER_CLUSTER_PORT), or in \
-      DATA_DIR/agent.yaml under its name (cluster-port: 25000). A flag comes before the environment, \
-      which comes before the file.
+      manager starts it; it says when it serves (NOTIFY_SOCKET) and ends on SIGTERM. Each option \
+      can also be given as MUSTER_ and its name in upper case (MUSTER_CLUSTER_PORT), or in \
+      DATA_DIR/agent.yaml under its name (cluster-port: 25000). A flag comes before the \
+      environment, which comes before the file.
       """)
 
   @OptionGroup var agent: LocalAgent
@@ -28,7 +28,7 @@ struct AgentCommand: AsyncParsableCommand {
   var listen: String?
   @Option(
     help: ArgumentHelp(
-      "A further address of this node; may be repeated (default without --address: all global ones).",
+      "A further address of this node, repeatable (default without --address: all global ones).",
       valueName: "addr"))
   var extraAddress: [String] = []
   @Option(help: ArgumentHelp("The cluster API (default: 25000).", valueName: "port"))
@@ -50,7 +50,8 @@ struct AgentCommand: AsyncParsableCommand {
       "trace, debug, info, notice, warning, error or critical (default: info).",
       valueName: "level"))
   var logLevel: String?
-  @Option(help: ArgumentHelp("text or json, on standard error (default: text).", valueName: "format"))
+  @Option(
+    help: ArgumentHelp("text or json, on standard error (default: text).", valueName: "format"))
   var logFormat: String?
 
   func run() async throws {

@@ -20,15 +20,18 @@ struct Events: AsyncParsableCommand {
   var range: IndexRange?
   @Option(name: formatNames(), help: "A table, or one JSON object a line.")
   var format = Format.pretty
-  @Option(help: ArgumentHelp("Only this type, like node.joined, or kind, like node.", valueName: "type"))
+  @Option(
+    help: ArgumentHelp("Only this type, like node.joined, or kind, like node.", valueName: "type"))
   var type: String?
   @Option(help: ArgumentHelp("Only what is about this node.", valueName: "name"))
   var node: String?
-  @Option(help: ArgumentHelp("Only what this actor did, like root@n1, root or n1.", valueName: "actor"))
+  @Option(
+    help: ArgumentHelp("Only what this actor did, like root@n1, root or n1.", valueName: "actor"))
   var actor: String?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Only from then on: a UTC time, or how long ago, like 15m.", valueName: "time"),
+    help: ArgumentHelp(
+      "Only from then on: a UTC time, or how long ago, like 15m.", valueName: "time"),
     transform: { try EventsRequest.moment($0) })
   var since: Int64?
   @Option(
@@ -119,7 +122,8 @@ struct IndexRange {
       guard part.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
         let value = UInt64(part), value > 0
       else {
-        throw Failure("\"\(text)\" is not a range of indexes like 10..20, 10.. or ..20", exitCode: 2)
+        throw Failure(
+          "\"\(text)\" is not a range of indexes like 10..20, 10.. or ..20", exitCode: 2)
       }
       return value
     }

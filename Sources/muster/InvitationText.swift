@@ -1,5 +1,5 @@
-// What add-node prints, in MicroK8s's words and formats, which scripts read: nothing but the name of
-// the program differs, and in the pretty text one line of ours after it.
+// What add-node prints, in the words and formats of MicroK8s, which scripts read: nothing differs
+// but the name of the program, and in the pretty text one line of ours after it.
 
 import Agent
 
@@ -37,8 +37,8 @@ struct InvitationText {
       ]
     }
     lines.append(
-      "If the node you are adding is not reachable through the default interface you can use one of "
-        + "the following:")
+      "If the node you are adding is not reachable through the default interface you can use one "
+        + "of the following:")
     lines += invitation.addresses.map(command)
     return (lines + ["", terms]).joined(separator: "\n") + "\n"
   }

@@ -5,8 +5,8 @@ struct Leave: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Take this node out of its cluster; it goes on as a fresh cluster of its own.",
     discussion: """
-      Refused (exit code 3) where the other nodes could not stay available. A node that was removed \
-      by others runs this to become a fresh cluster. The log of the old cluster is archived.
+      Refused (exit code 3) where the other nodes could not stay available. A node that was \
+      removed by others runs this to become a fresh cluster. The old cluster's log is archived.
       """)
 
   @OptionGroup var agent: LocalAgent

@@ -5,7 +5,7 @@ struct RemoveNode: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove a node that left, or that is gone.",
     discussion: """
-      A node that left or has been unreachable for 30 s needs no force; a node that is alive should \
+      A node that left or has been unreachable for 30 s needs no force; one that is alive should \
       run muster leave itself. No force removes a node without which the quorum is lost.
       """)
 

@@ -40,7 +40,8 @@ struct Status: AsyncParsableCommand {
 
   private func answer(_ more: String, timeout: Duration) async throws -> String {
     let limit = self.timeout.flatMap { $0 == 0 ? nil : $0 } ?? 10
-    let path = "/v1/status?format=\(format.rawValue)\(consistent ? "&consistent=1&timeout=\(limit)" : "")"
+    let path =
+      "/v1/status?format=\(format.rawValue)\(consistent ? "&consistent=1&timeout=\(limit)" : "")"
     let bytes = try await agent.client.raw(
       "GET", path + more, timeout: timeout + .seconds(consistent ? limit : 0))
     return String(decoding: bytes, as: UTF8.self)

@@ -2,7 +2,8 @@ import Raft
 
 /// The directives about configuration changes: `simple`, `enter-joint` and `leave-joint`.
 ///
-/// The last index of the log, where probing of new members begins, is the number of directives so far.
+/// The last index of the log, where probing of new members begins, is the number of directives so
+/// far.
 struct ChangeDirectives {
   private var changer = Changer(Configuration(), lastIndex: 0)
   private var count: Index = 0

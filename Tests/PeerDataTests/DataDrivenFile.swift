@@ -43,7 +43,8 @@ struct Directive: Sendable {
       return Argument(key: key, values: [String(value)])
     }
     let inner = value.dropFirst().dropLast()
-    return Argument(key: key, values: inner.isEmpty ? [] : inner.split(separator: ",").map(String.init))
+    return Argument(
+      key: key, values: inner.isEmpty ? [] : inner.split(separator: ",").map(String.init))
   }
 
   /// Arguments that are plain numbers.
@@ -54,8 +55,9 @@ struct Directive: Sendable {
 
 /// A file of recorded behaviour: directives with their input, and the output that they must have.
 ///
-/// Lines that begin with `#` are comments. After the line of a directive comes its input up to `----`,
-/// then the expected output up to a blank line; if the rule is doubled, up to the next doubled rule.
+/// Lines that begin with `#` are comments. After the line of a directive comes its input up to
+/// `----`, then the expected output up to a blank line; if the rule is doubled, up to the next
+/// doubled rule.
 struct DataDrivenFile: Sendable {
   struct Case: Sendable {
     /// Of the directive, from 1.

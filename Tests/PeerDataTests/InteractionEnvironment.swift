@@ -178,6 +178,7 @@ struct InteractionEnvironment {
     options.maxCommittedBytes = number("max-committed-size-per-ready") ?? .max
     options.forwardsProposals = true
     options.forgottenLeaderDelay = nil
+    options.tellsCommitToCandidates = false
     let ids = { (key: String) in directive.values(key).compactMap { PeerID($0) }.sorted() }
     let start = Snapshot(
       index: number("index").map { Index($0) } ?? 0, term: 1,

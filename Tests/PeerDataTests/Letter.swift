@@ -1,7 +1,7 @@
 import Raft
 
-/// Something on its way to a node: from another node, or from its own storage, as etcd-io/raft does it
-/// when storage is asynchronous.
+/// Something on its way to a node: from another node, or from its own storage, as etcd-io/raft does
+/// it when storage is asynchronous.
 struct Letter {
   enum Content {
     case message(Message)

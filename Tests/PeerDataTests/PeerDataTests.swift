@@ -3,9 +3,9 @@ import Testing
 
 /// The recorded behaviour of etcd-io/raft, as this core plays it.
 ///
-/// Every file of the directory in `RAFT_TESTDATA` (else of `raft-testdata` in the directory `shared`
-/// beside the package) is one case, whatever its name. The core has no log, so lines of the recorded
-/// log are left out on both sides; everything else is compared byte for byte.
+/// Every file of the directory in `RAFT_TESTDATA` (else of `raft-testdata` in the directory
+/// `shared` beside the package) is one case, whatever its name. The core has no log, so lines of
+/// the recorded log are left out on both sides; everything else is compared byte for byte.
 @Suite struct PeerDataTests {
   static let directory: URL = {
     if let path = ProcessInfo.processInfo.environment["RAFT_TESTDATA"], !path.isEmpty {

@@ -1,6 +1,7 @@
 import Raft
 
-/// One node of a recorded scenario: the core, a log in memory, and the work that storage has not done.
+/// One node of a recorded scenario: the core, a log in memory, and the work that storage has not
+/// done.
 struct PeerNode {
   var machine: Machine
   let log: MemoryLog
@@ -34,8 +35,8 @@ struct PeerNode {
     }
   }
 
-  /// Proposes as etcd-io/raft does: in place of a configuration change that is not possible now, an empty
-  /// entry is appended.
+  /// Proposes as etcd-io/raft does: in place of a configuration change that is not possible now, an
+  /// empty entry is appended.
   mutating func propose(_ entry: Entry) throws(Refused) {
     try replacingRefusedChange(entry) { (node, entry) throws(Refused) in
       try node.machine.propose([entry], at: node.now)

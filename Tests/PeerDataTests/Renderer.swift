@@ -22,7 +22,8 @@ enum Renderer {
   }
 
   static func hardState(_ state: HardState) -> String {
-    "Term:\(state.term)" + (state.vote == 0 ? "" : " Vote:\(state.vote)") + " Commit:\(state.commit)"
+    "Term:\(state.term)" + (state.vote == 0 ? "" : " Vote:\(state.vote)")
+      + " Commit:\(state.commit)"
   }
 
   static func configuration(_ c: Configuration) -> String {

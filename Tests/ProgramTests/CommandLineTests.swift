@@ -9,7 +9,9 @@ extension Program {
     static let usageErrors: [[String]] = [
       ["bogus"], ["--bogus"], ["join"], ["join", "nonsense"], ["remove-node"],
       ["join", "127.0.0.1/00112233445566778899aabbccddeeff/00112233445566778899aabbccddeeff"],
-      ["join", "127.0.0.1:99999/00112233445566778899aabbccddeeff/00112233445566778899aabbccddeeff"],
+      [
+        "join", "127.0.0.1:99999/00112233445566778899aabbccddeeff/00112233445566778899aabbccddeeff",
+      ],
       ["join", "127.0.0.1:25000/short/00112233445566778899aabbccddeeff"],
       ["status", "--format", "bogus"], ["nodes", "-o"], ["nodes", "--watch", "-o", "json"],
       ["add-node", "--token-ttl", "0"], ["add-node", "--token-ttl", "0s"],
@@ -136,8 +138,10 @@ extension Program {
     func version() async throws {
       try await onStage { stage in
         let outcome = try await Running(["version", "-o", "json"], in: stage.folder).ended()
-        let object = try JSONSerialization.jsonObject(with: Data(outcome.out.utf8)) as? [String: Any]
-        #expect(Set(object?.keys ?? [:].keys) == ["version", "eventSchema", "protocol", "schemaVersion"])
+        let object =
+          try JSONSerialization.jsonObject(with: Data(outcome.out.utf8)) as? [String: Any]
+        #expect(
+          Set(object?.keys ?? [:].keys) == ["version", "eventSchema", "protocol", "schemaVersion"])
       }
     }
   }

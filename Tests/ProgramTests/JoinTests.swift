@@ -6,7 +6,9 @@ import Testing
 extension Program {
   @Suite("Joining")
   struct JoinTests {
-    @Test("Each reason why a token does not admit is told apart, with exit code 6, and leaves the node as it was")
+    @Test(
+      "Each reason why a token does not admit is told apart, and leaves the node as it was"
+    )
     func tokenReasons() async throws {
       try await onStage { stage in
         let cluster = try await stage.started("n1")
@@ -49,7 +51,9 @@ extension Program {
       }
     }
 
-    @Test("A server that is not the one of CHECK gets no token, and one that is not there is told apart")
+    @Test(
+      "A server that is not the one of CHECK gets no token, and one that is not there is told apart"
+    )
     func identity() async throws {
       try await onStage { stage in
         let cluster = try await stage.started("n1")
@@ -70,7 +74,8 @@ extension Program {
       }
     }
 
-    @Test("A node does not join itself, nor away from members of its own, but the same cluster twice")
+    @Test(
+      "A node does not join itself, nor away from members of its own, but the same cluster twice")
     func whereFrom() async throws {
       try await onStage { stage in
         let cluster = try await stage.started("n1")
@@ -114,7 +119,9 @@ extension Program {
       try await onStage { stage in
         let cluster = try await stage.started("n1")
         let twin = stage.node("twin")
-        let arguments = ["agent", "--name", "n1", "--address", twin.address, "--data-dir", twin.data]
+        let arguments = [
+          "agent", "--name", "n1", "--address", twin.address, "--data-dir", twin.data,
+        ]
         let agent = try Running(arguments, in: stage.folder)
         defer { kill(agent.id, SIGKILL) }
         try await eventually("it answers") {

@@ -39,9 +39,7 @@ final class Node {
       guard agent?.process.isRunning == true else {
         throw Program.TimedOut(description: "the agent of \(name) ended: \(log)")
       }
-      return try await run("version").code == 0
-        && FileManager.default.fileExists(atPath: data + "/agent.sock")
-        && (try await run("status", "--wait-ready", "--timeout", "1s").code) != 1
+      return try await run("status", "--wait-ready", "--timeout", "1s").code == 0
     }
   }
 

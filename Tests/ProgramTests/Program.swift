@@ -4,14 +4,17 @@
 import Foundation
 import Testing
 
-/// All tests of the program, one after another: they share the machine's two or more processors with
-/// the agents that they start.
+/// All tests of the program, one after another: they share the machine's processors with the agents
+/// that they start.
 @Suite("The program", .serialized)
 struct Program {}
 
 extension Program {
-  /// The executable beside the test runner, else the debug build of this package.
+  /// What MUSTER names, else what is beside the test runner, else this package's debug build.
   static let executable: URL = {
+    if let path = ProcessInfo.processInfo.environment["MUSTER"] {
+      return URL(fileURLWithPath: path)
+    }
     let beside = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
       .appendingPathComponent("muster")
     if FileManager.default.isExecutableFile(atPath: beside.path) { return beside }
@@ -26,7 +29,9 @@ extension Program {
     var err: String
     var description: String { "exit code \(code)\nout: \(out)\nerr: \(err)" }
     /// The lines of standard output.
-    var lines: [String] { out.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
+    var lines: [String] {
+      out.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    }
   }
 
   struct TimedOut: Error, CustomStringConvertible {

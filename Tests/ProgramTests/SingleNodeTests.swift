@@ -6,7 +6,9 @@ import Testing
 extension Program {
   @Suite("A single node")
   struct SingleNodeTests {
-    @Test("A first start is a cluster of one, which says what it is, keeps its files to itself, and ends at once when told to")
+    @Test(
+      "A first start is a cluster of one, which keeps its files to itself and ends when told to"
+    )
     func firstStart() async throws {
       try await onStage { stage in
         let node = try await stage.started("n1")
@@ -23,7 +25,8 @@ extension Program {
         #expect(json.running && json.leader == "n1" && json.canLose == 0)
         #expect(json.nodes.map(\.name) == ["n1"])
         let table = try await node.succeed("nodes").split(separator: "\n")
-        #expect(table.first?.split(separator: " ") == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"])
+        #expect(
+          table.first?.split(separator: " ") == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"])
         #expect(table.last?.split(separator: " ").prefix(3) == ["n1", "Ready", "control-plane"])
 
         let events = try await node.events()
@@ -141,13 +144,19 @@ extension Program {
         let parts = lines[1].dropFirst("muster join ".count).split(separator: "/")
         #expect(parts.count == 3 && parts[1].count == 32 && parts[2].count == 32)
         #expect(lines[2].isEmpty)
-        #expect(lines[3] == "Use the '--worker' flag to join a node as a worker not running the control plane, eg:")
+        #expect(
+          lines[3]
+            == "Use the '--worker' flag to join a node as a worker not running the control plane, "
+            + "eg:"
+        )
         #expect(lines[4].hasPrefix(prefix) && lines[4].hasSuffix("/\(parts[2]) --worker"))
         #expect(!lines[4].contains(parts[1]))
         #expect(lines[5].isEmpty)
         #expect(
           lines[6]
-            == "If the node you are adding is not reachable through the default interface you can use one of the following:")
+            == "If the node you are adding is not reachable through the default interface you can "
+            + "use one of the following:"
+        )
         #expect(lines[7] == lines[1])
         #expect(lines[8].isEmpty)
         #expect(lines[9].contains("muster token revoke "))
@@ -227,13 +236,16 @@ extension Program {
         var random = SystemRandomNumberGenerator()
         let blobs: [[UInt8]] = [
           [], Array("GET / HTTP/1.0\r\n\r\n".utf8), Array(repeating: 0, count: 100_000),
-          [0x16, 3, 1, 0xff, 0xff] + (0..<70_000).map { _ in UInt8.random(in: 0...255, using: &random) },
+          [0x16, 3, 1, 0xff, 0xff]
+            + (0..<70_000).map { _ in UInt8.random(in: 0...255, using: &random) },
           (0..<5000).map { _ in UInt8.random(in: 0...255, using: &random) },
         ]
         for port in [25000, 19001, 16443] as [UInt16] {
           for blob in blobs { try Wire.send(blob, to: node.address, port) }
         }
-        try Wire.send(Array("POST /v1/nodes/remove HTTP/1.1\r\ncontent-length: 99999999999\r\n\r\n".utf8), toSocket: node.data + "/agent.sock")
+        try Wire.send(
+          Array("POST /v1/nodes/remove HTTP/1.1\r\ncontent-length: 99999999999\r\n\r\n".utf8),
+          toSocket: node.data + "/agent.sock")
         try Wire.send(blobs[4], toSocket: node.data + "/agent.sock")
         #expect(node.agent?.process.isRunning == true)
         #expect(try await node.run("status").code == 0)

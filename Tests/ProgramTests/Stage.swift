@@ -43,8 +43,7 @@ final class Stage {
     return node
   }
 
-  /// Starts that many nodes, n1 first, and joins them to it until it is highly available or has them
-  /// all as members.
+  /// Starts that many nodes, joins all to n1, and waits until it is as available as it will be.
   func cluster(_ count: Int) async throws -> [Node] {
     var nodes: [Node] = []
     for number in 1...count { nodes.append(try await started("n\(number)")) }
@@ -73,7 +72,8 @@ func onStage(_ body: (Stage) async throws -> Void) async throws {
     try await body(stage)
   } catch {
     for node in stage.nodes {
-      print("--- the log of \(node.name) ends:\n\(node.log.split(separator: "\n").suffix(12).joined(separator: "\n"))")
+      let end = node.log.split(separator: "\n").suffix(12).joined(separator: "\n")
+      print("--- the log of \(node.name) ends:\n\(end)")
     }
     throw error
   }

@@ -44,7 +44,7 @@ enum Wire {
   private static func write(_ bytes: [UInt8], _ descriptor: Int32) {
     var rest = bytes[...]
     while !rest.isEmpty {
-      let count = Foundation.send(descriptor, Array(rest), rest.count, Int32(MSG_NOSIGNAL.rawValue))
+      let count = Foundation.send(descriptor, Array(rest), rest.count, Int32(MSG_NOSIGNAL))
       // The other side may have had enough.
       guard count > 0 else { return }
       rest = rest.dropFirst(count)

@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test(
-    "every change leads to a legal configuration whose quorums meet those of the one before, or is refused",
+    "every change is refused, or leads to a legal configuration whose quorums meet the old ones",
     arguments: 0..<40 as Range<UInt64>)
   func walk(seed: UInt64) {
     var random = SplitMix64(seed: seed)

@@ -4,7 +4,8 @@ import Testing
 @Suite struct DurabilityTests {
   private let three = Configuration(voters: [1, 2, 3])
 
-  private func append(_ machine: inout Machine, term: Term, entryTerm: Term, _ leader: PeerID) throws
+  private func append(_ machine: inout Machine, term: Term, entryTerm: Term, _ leader: PeerID)
+    throws
   {
     let entries = [Entry(index: 1, term: entryTerm)]
     try machine.step(
@@ -133,7 +134,8 @@ import Testing
     #expect(effects.halt != nil && effects.messages.isEmpty && effects.append == nil)
   }
 
-  @Test("entries that the core makes by itself carry the host's payload for that kind, term and index")
+  @Test(
+    "entries that the core makes by itself carry the host's payload for that kind, term and index")
   func ownPayload() throws {
     let store = Store(Configuration(voters: [1]))
     var machine = Machine(

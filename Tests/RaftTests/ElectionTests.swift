@@ -7,7 +7,8 @@ import Testing
     var group = Group(voters: [1, 2, 3])
     let ask = { (id: PeerID) in
       Input.receive(
-        Message(from: id, to: 1, term: 1, .vote(.init(isPreVote: false, lastIndex: 0, lastTerm: 0))))
+        Message(from: id, to: 1, term: 1, .vote(.init(isPreVote: false, lastIndex: 0, lastTerm: 0)))
+      )
     }
     try group.step(1, ask(2))
     _ = group[1].collect()
@@ -38,7 +39,8 @@ import Testing
   func lowPreVoteIsAnswered() throws {
     var group = Group(voters: [1, 2, 3])
     group.add(
-      1, Configuration(voters: [1, 2, 3]), log: [1], hardState: HardState(term: 7, vote: 0, commit: 0))
+      1, Configuration(voters: [1, 2, 3]), log: [1],
+      hardState: HardState(term: 7, vote: 0, commit: 0))
     try group.step(
       1,
       .receive(
@@ -50,7 +52,7 @@ import Testing
         Message(from: 1, to: 2, term: 7, .voteResponse(.init(isPreVote: true, rejected: true)))
       ])
     // Who asked adopts the term, so that its next attempt is heard.
-    try group.step(2, .receive(answer[0]))
+    try group.step(2, .receive(#require(answer.first)))
     #expect(group[2].machine.term == 7)
   }
 
@@ -157,11 +159,11 @@ import Testing
     try group.settle()
     group.loses = { _ in false }
     group.cut = [1]
-    // 3 has the shorter log, and asks first.
-    try group.step(3, .forgetLeader)
-    try group.pass(25)
+    // 2 asks first, while 3 still holds to the leader; 3 asks in vain, since its log is shorter.
     try group.step(2, .forgetLeader)
     #expect(group[2].machine.deadline <= group.now + 20)
+    try group.pass(25)
+    try group.step(3, .forgetLeader)
     try group.pass(200)
     #expect(group.leaders.contains(2))
     #expect(group.now < 1_000)

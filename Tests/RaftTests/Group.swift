@@ -68,7 +68,7 @@ struct Group {
     while true {
       var isQuiet = true
       for id in nodes.keys.sorted() {
-        if self[id].machine.hasEffects { post(self[id].collect()) ; isQuiet = false }
+        if self[id].machine.hasEffects { post(self[id].collect()); isQuiet = false }
         while !self[id].jobs.isEmpty {
           post(try self[id].write(at: now))
           isQuiet = false

@@ -48,7 +48,9 @@ import Testing
     #expect(log.entries(from: 11, maxSize: .max)?.count == 9_990)
   }
 
-  @Test("any sequence of appends, replacements and acks reads like a list", arguments: 0..<30 as Range<UInt64>)
+  @Test(
+    "any sequence of appends, replacements and acks reads like a list",
+    arguments: 0..<30 as Range<UInt64>)
   func model(seed: UInt64) {
     var random = SplitMix64(seed: seed)
     let store = Store(Configuration(voters: [1]))

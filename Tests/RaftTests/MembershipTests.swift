@@ -111,7 +111,8 @@ import Testing
   func noCampaignBeforeApplied() throws {
     var group = Group(voters: [])
     let entries = [Entry(index: 1, term: 1, kind: .change, change: .init(steps: [.addVoter(4)]))]
-    group.add(1, Configuration(voters: [1, 2, 3]), hardState: HardState(term: 1, vote: 0, commit: 0))
+    group.add(
+      1, Configuration(voters: [1, 2, 3]), hardState: HardState(term: 1, vote: 0, commit: 0))
     group[1].store.change {
       $0.entries = entries
       $0.hardState.commit = 1

@@ -61,16 +61,16 @@ struct Network {
   mutating func event() throws {
     let id = anyone()
     switch Int.random(in: 0..<1_000, using: &random) {
-    case 0..<600: try deliver()
-    case 600..<660: group.mail += group[id].collect()
-    case 660..<700 where !group[id].jobs.isEmpty:
+    case 0..<300: try deliver()
+    case 300..<520: group.mail += group[id].collect()
+    case 520..<660 where !group[id].jobs.isEmpty:
       group.mail += try group[id].write(at: group.now)
-    case 700..<720: try group[id].apply(at: group.now)
+    case 660..<720: try group[id].apply(at: group.now)
     case 720..<800:
       group.now += 1
       for node in group.nodes.keys.sorted() { try step(node, .tick) }
-    case 800..<880: try propose(id)
-    case 880..<900: try proposeChange(id)
+    case 800..<860: try propose(group.leaders.randomElement(using: &random) ?? id)
+    case 860..<900: try proposeChange()
     case 900..<908:
       group[id].restart(at: group.now)
       compared[id] = nil
@@ -108,8 +108,8 @@ struct Network {
     do { try group.propose(id, "\(serial)") } catch is Refused { count("refused") }
   }
 
-  private mutating func proposeChange(_ id: PeerID) throws {
-    guard group[id].machine.role == .leader else { return }
+  private mutating func proposeChange() throws {
+    guard let id = group.leaders.randomElement(using: &random) else { return }
     let transitions: [ConfigurationChange.Transition] = [
       .automatic, .automatic, .jointImplicit, .jointExplicit,
     ]
@@ -208,6 +208,7 @@ struct Network {
     for _ in 0..<time {
       group.now += 1
       for id in group.nodes.keys.sorted() { try step(id, .tick) }
+      try reportLostSnapshots()
       for _ in 0..<20 {
         for id in group.nodes.keys.sorted() {
           group.mail += group[id].collect()
@@ -243,6 +244,15 @@ struct Network {
           return "\(id): \(machine.role) term \(machine.term) applied \(machine.appliedIndex)"
             + " of \(machine.lastIndex), \(machine.configuration)"
         }.joined(separator: "; "))
+  }
+
+  /// It is the host that knows whether a snapshot arrived.
+  private mutating func reportLostSnapshots() throws {
+    for leader in group.leaders {
+      for member in group[leader].machine.progress where member.state == .snapshot {
+        try step(leader, .snapshotReported(member.id, failed: true))
+      }
+    }
   }
 
   /// What distinguishes two runs.

@@ -138,4 +138,21 @@ import Testing
     #expect(group[1].machine.commitKnownByQuorum == 2)
     #expect(group[2].machine.commitIndex == 2)
   }
+
+  @Test("an answer to a heartbeat tells of the commit index that it carried, not of a later one")
+  func knowsWhatWasTold() throws {
+    var group = Group(voters: [1, 2, 3])
+    try group.elect(1)
+    let answer = { (body: Message.Body) in Input.receive(Message(from: 2, to: 1, term: 1, body)) }
+    try group.step(1, .readIndex(context: 1))
+    _ = group[1].collect()
+    try group.propose(1, "x")
+    try group.settle()
+    // Only the answers to this heartbeat are lost, which carries the same read and a later commit.
+    group.cut = [2, 3]
+    try group.pass(1)
+    #expect(group[1].machine.commitIndex == 2)
+    try group.step(1, answer(.heartbeatResponse(.init(context: 1))))
+    #expect(group[1].machine.commitKnownByQuorum == 1)
+  }
 }

@@ -44,7 +44,8 @@ final class Store: StableLog {
       else { return nil }
       var result: [Entry] = []
       var bytes = 0
-      for entry in content.entries[(Int(index - content.baseIndex) - 1)...] where entry.index < end {
+      for entry in content.entries[(Int(index - content.baseIndex) - 1)...] where entry.index < end
+      {
         bytes += entry.payload.count
         if bytes > maxBytes, !result.isEmpty { break }
         result.append(entry)

@@ -47,7 +47,8 @@ import Testing
     }
   }
 
-  @Test("no message traps, and none moves what is committed back", arguments: 0..<60 as Range<UInt64>)
+  @Test(
+    "no message traps, and none moves what is committed back", arguments: 0..<60 as Range<UInt64>)
   func anything(seed: UInt64) throws {
     var random = SplitMix64(seed: seed)
     var group = Group(voters: [1, 2, 3], learners: [4]) { $0.forwardsProposals = true }

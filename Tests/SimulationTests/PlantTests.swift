@@ -15,7 +15,6 @@ import Testing
       plant: .acknowledgesBeforeSync, seeds: 1, seconds: 2, laws: [.durableCommit, .durableWord]),
     Case(plant: .forgetsVote, seeds: 20, seconds: 20, laws: [.oneVote, .electionSafety]),
     Case(plant: .tearsTransactions, seeds: 20, seconds: 20, laws: [.noHalt]),
-    Case(plant: .keepsOldTail, seeds: 20, seconds: 10, laws: [.logMatching]),
     Case(
       plant: .dropsWhenFull, seeds: 20, seconds: 8,
       laws: [.durableWord, .logMatching, .durableCommit]),

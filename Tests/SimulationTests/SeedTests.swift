@@ -2,19 +2,19 @@ import Simulator
 import Testing
 
 @Suite struct SeedTests {
-  @Test("The laws hold in every world, whatever its seed", arguments: 1...160)
+  @Test("The laws hold in every world, whatever its seed", arguments: 1...150)
   func lawsHold(seed: UInt64) {
-    let world = World.run(.drawn(seed: seed, duration: 4 * second))
+    let world = World.run(.drawn(seed: seed, duration: 2 * second))
     #expect(
-      world.violation == nil, "replay: muster-sim --seed \(seed) --seconds 4 --trace")
+      world.violation == nil, "replay: muster-sim --seed \(seed) --seconds 2 --trace")
   }
 
-  @Test("The laws hold where leaders never last", arguments: 1...40)
+  @Test("The laws hold where leaders never last", arguments: 1...30)
   func lawsHoldInViolence(seed: UInt64) {
-    let world = World.run(.violent(seed: seed, duration: 4 * second))
+    let world = World.run(.violent(seed: seed, duration: 2 * second))
     #expect(
       world.violation == nil,
-      "replay: muster-sim --seed \(seed) --seconds 4 --violent --trace")
+      "replay: muster-sim --seed \(seed) --seconds 2 --violent --trace")
   }
 
   @Test("A seed is one run, line for line, and another seed is another")

@@ -28,8 +28,8 @@ package struct EventsRequest: Sendable {
     let ago = text.hasPrefix("-") ? String(text.dropFirst()) : text
     guard let seconds = try? DurationText.seconds(ago, allowingZero: true) else {
       throw Failure(
-        "\"\(text)\" is not a time; expected one like 2026-10-24T03:12:00Z, or how long ago, like 15m",
-        exitCode: 2)
+        "\"\(text)\" is not a time; expected one like 2026-10-24T03:12:00Z, or how long ago, like "
+          + "15m", exitCode: 2)
     }
     return Timestamp.now.adding(seconds: -seconds).milliseconds
   }

@@ -108,7 +108,7 @@ extension Daemon {
     }
     while !Task.isCancelled {
       do {
-        if let intent = try JoinIntent.load(directory), intent.answer == nil {
+        if let intent = try JoinIntent.load(directory) {
           logger.info("resuming a join that was interrupted")
           try await join(
             LocalJoin(
@@ -132,7 +132,7 @@ extension Daemon {
 
   private func start() async throws {
     if case .starting = mode { try await startNode() }
-    try await startClusterServers()
+    if servers.withLock({ $0.cluster.isEmpty }) { try await startClusterServers() }
     try await startLocalServer()
     await announceEndpoints()
   }
@@ -164,9 +164,15 @@ extension Daemon {
       next = .worker(try await WorkerNode.start(context, client: client, hooks: hooks))
     } else {
       next = .controlPlane(try await ControlPlane.start(context, hooks: hooks))
-      try await startKubernetes()
     }
     state.withLock { $0.mode = next }
+    guard case .controlPlane = next else { return }
+    do {
+      try await startKubernetes()
+    } catch {
+      await stopNode()
+      throw error
+    }
   }
 
   func stopNode() async {

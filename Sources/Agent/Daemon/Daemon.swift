@@ -29,6 +29,8 @@ package final class Daemon: Sendable {
     var file: NodeFile
     /// A join or a leave is under way.
     var changing: String?
+    /// What a verified member told while a leave was under way: it is through.
+    var told: NodeFile.Departure?
   }
 
   let settings: Settings

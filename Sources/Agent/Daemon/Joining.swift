@@ -46,6 +46,11 @@ extension Daemon {
     report(ProgressLine(output: "Contacting cluster at \(connection.host)"))
     try beginChange("a join")
     defer { endChange() }
+    let accepted = try JoinIntent.load(directory)
+    if let accepted, let answer = accepted.answer, accepted.connection == wish.connection {
+      // A member already; what is left is to switch over.
+      return try await finish(accepted, answer, digest, report: report)
+    }
     try await requireAlone()
     let intent = try await prepare(wish, connection, report: report)
     let answer = try await request(
@@ -56,11 +61,17 @@ extension Daemon {
         ProgressLine(
           output: "\(answer.name) would admit this node to cluster \(answer.cluster); nothing was changed."))
     }
-    var accepted = intent
-    accepted.answer = answer
-    try accepted.save(directory)
-    try await switchOver(accepted, answer, joinedBy: digest, report: report)
-    if wish.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
+    var member = intent
+    member.answer = answer
+    try member.save(directory)
+    try await finish(member, answer, digest, report: report)
+  }
+
+  private func finish(
+    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, report: Report
+  ) async throws {
+    try await switchOver(intent, answer, joinedBy: digest, report: report)
+    if intent.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
     report(ProgressLine(output: "Successfully joined the cluster."))
   }
 

@@ -41,7 +41,10 @@ extension Daemon {
       ?? LeaveIntent(command: CommandID.drawn().description, cluster: file.cluster, departed: false)
     let name = settings.name
     switch mode {
-    case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
+    case .starting:
+      guard intent.departed else {
+        throw Failure("the agent is starting; try again", exitCode: 7)
+      }
     case .departed: intent.departed = true
     case .controlPlane, .worker:
       if wish.local {
@@ -116,7 +119,7 @@ extension Daemon {
       race.addTask { await node.driver.submit(request, timeout: timeout) }
       race.addTask {
         while !Task.isCancelled {
-          if case .departed(let gone) = self.mode {
+          if let gone = self.state.withLock({ $0.told }) {
             return .committed(first: gone.index, last: gone.index)
           }
           try? await Task.sleep(for: .milliseconds(50))
@@ -152,6 +155,7 @@ extension Daemon {
     state.withLock { state in
       state.file = next
       state.identity = identity
+      state.told = nil
     }
     if let old = servers.withLock({ servers in
       defer { servers.client = nil }
@@ -169,8 +173,10 @@ extension Daemon {
   func learnOfDeparture(_ gone: NodeFile.Departure) async {
     guard (try? LeaveIntent.load(directory)) ?? nil == nil else {
       // A leave is under way and finishes it.
-      return state.withLock { $0.mode = .departed(gone) }
+      return state.withLock { $0.told = gone }
     }
+    // What is not up yet cannot be stopped: this node dials again and is told again.
+    if case .starting = mode { return }
     do {
       try beginChange("a departure")
     } catch {

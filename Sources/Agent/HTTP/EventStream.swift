@@ -40,9 +40,12 @@ struct EventStream: Sendable {
       status: .ok,
       headers: [.contentType: isJSON ? "application/x-ndjson" : "text/plain; charset=utf-8"],
       body: ResponseBody { writer in
-        var writer = writer
-        try await write(to: &writer)
-        try await writer.finish(nil)
+        // A long read of the log must not hold up the loop that serves everybody.
+        try await withTaskExecutorPreference(globalConcurrentExecutor) {
+          var writer = writer
+          try await write(to: &writer)
+          try await writer.finish(nil)
+        }
       })
   }
 

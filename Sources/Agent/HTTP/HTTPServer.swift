@@ -27,7 +27,7 @@ final class HTTPServer: Sendable {
   where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
     let http = HTTPServerBuilder.http1(
       configuration: .init(
-        idleTimeout: .seconds(120),
+        additionalChannelHandlers: [ClientKey()], idleTimeout: .seconds(120),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 8 << 10, maxHeaderFieldCount: 100)))
     let builder =
@@ -46,7 +46,7 @@ final class HTTPServer: Sendable {
       logger: quiet)
     let group = ServiceGroup(
       configuration: .init(services: [application], gracefulShutdownSignals: [], logger: quiet))
-    let task = Task {
+    let task = Task(executorPreference: LoopExecutor(loops.next())) {
       do {
         try await group.run()
       } catch {
@@ -74,5 +74,18 @@ final class HTTPServer: Sendable {
       await race.next()
       race.cancelAll()
     }
+  }
+}
+
+/// Runs tasks on an event loop: where requests are read and answered they are also worked on, since
+/// every change of thread on the way of a small request costs more than the work between two.
+final class LoopExecutor: TaskExecutor {
+  private let loop: any EventLoop
+
+  init(_ loop: any EventLoop) { self.loop = loop }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
   }
 }

@@ -30,10 +30,30 @@ struct AgentRequestContext: RequestContext {
 
   /// The key of the client's certificate; nil without one.
   func clientKey() async -> Digest? {
-    guard let certificate = try? await channel.nioSSL_peerCertificate().get(),
-      let digest = try? TLSSettings.keyDigest(of: certificate)
-    else { return nil }
-    return Digest(bytes: digest)
+    let channel = channel
+    return try? await channel.eventLoop.submit {
+      let pipeline = channel.pipeline.syncOperations
+      return try pipeline.handler(type: ClientKey.self).digest(in: pipeline)
+    }.get()
+  }
+}
+
+/// Remembers the key of a connection's client: to find it a certificate is parsed, which costs more
+/// than the rest of a small request, and it is the same as long as the connection lasts, since the
+/// TLS library does not renegotiate.
+final class ClientKey: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = Never
+
+  private var known: Digest??
+
+  /// The key that the handshake proved; nil without a certificate. On the connection's loop.
+  func digest(in pipeline: ChannelPipeline.SynchronousOperations) throws -> Digest? {
+    if let known { return known }
+    let digest = try pipeline.nioSSL_peerCertificate().flatMap {
+      Digest(bytes: try TLSSettings.keyDigest(of: $0))
+    }
+    known = .some(digest)
+    return digest
   }
 }
 

@@ -128,8 +128,10 @@ struct Routes: Sendable {
       _ = try await requireControlPlane(request, context)
       let node = try daemon.controlPlane("list tokens")
       let list = await node.driver.look { TokenList($0.cluster, now: .now) }
-      return Answer.text(
-        try Rendering.tokens(list, format: Query(request).text("format") ?? "pretty"))
+      let format = Query(request).text("format") ?? "pretty"
+      return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+        Answer.text(try Rendering.tokens(list, format: format))
+      }
     }
     route(router, .get, "/v1/endpoints") { request, context in
       switch await asker(request, context) {

@@ -69,6 +69,10 @@ final class ControlPlane: Sendable {
     cluster = Cluster()
     board.onPeersChanged { peers in
       links.setPeers(peers)
+      // Who departed dials again, and is then told so.
+      links.revalidate { [board] key in
+        Digest(bytes: key).map { board.directory.departed[$0] == nil } ?? false
+      }
     }
     let driver = try await context.coreLoop.submit {
       ReplicaDriver(

@@ -562,6 +562,11 @@ nonisolated struct WireRaftMessage: Sendable {
 
     var rejected: Bool = false
 
+    /// What the refusing node knows to be committed, if the candidate may not; 0 if it says nothing.
+    var commit: UInt64 = 0
+
+    var commitTerm: UInt64 = 0
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -1843,7 +1848,7 @@ nonisolated extension WireRaftMessage.Vote: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension WireRaftMessage.VoteResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = WireRaftMessage.protoMessageName + ".VoteResponse"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}pre_vote\0\u{1}rejected\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}pre_vote\0\u{1}rejected\0\u{1}commit\0\u{3}commit_term\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1853,6 +1858,8 @@ nonisolated extension WireRaftMessage.VoteResponse: SwiftProtobuf.Message, Swift
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.preVote) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.rejected) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.commit) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.commitTerm) }()
       default: break
       }
     }
@@ -1865,12 +1872,20 @@ nonisolated extension WireRaftMessage.VoteResponse: SwiftProtobuf.Message, Swift
     if self.rejected != false {
       try visitor.visitSingularBoolField(value: self.rejected, fieldNumber: 2)
     }
+    if self.commit != 0 {
+      try visitor.visitSingularUInt64Field(value: self.commit, fieldNumber: 3)
+    }
+    if self.commitTerm != 0 {
+      try visitor.visitSingularUInt64Field(value: self.commitTerm, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireRaftMessage.VoteResponse, rhs: WireRaftMessage.VoteResponse) -> Bool {
     if lhs.preVote != rhs.preVote {return false}
     if lhs.rejected != rhs.rejected {return false}
+    if lhs.commit != rhs.commit {return false}
+    if lhs.commitTerm != rhs.commitTerm {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -15,6 +15,8 @@ final class Client: ChannelInboundHandler {
   private var context: ChannelHandlerContext?
   /// When the request that is open was sent, in nanoseconds of the monotonic clock.
   private var asked: UInt64?
+  /// Why there is no connection.
+  private var lost = "the connection was closed"
   /// Takes the verdict and when it was asked for; says whether to go on.
   var answered: (Verdict, _ asked: UInt64) -> Bool = { _, _ in false }
 
@@ -23,12 +25,15 @@ final class Client: ChannelInboundHandler {
     self.wishes = wishes
   }
 
-  /// Whether it can be asked something.
-  var isFree: Bool { context != nil && asked == nil }
+  /// Whether it can still be asked anything.
+  var isConnected: Bool { context?.channel.isActive ?? false }
+  /// Whether it can be asked something now.
+  var isFree: Bool { isConnected && asked == nil }
 
   func ask() {
-    guard let context, asked == nil else { return }
+    guard asked == nil else { return }
     asked = now()
+    guard let context, isConnected else { return settle(.failed(lost)) }
     context.writeAndFlush(
       wrapOutboundOut(context.channel.allocator.buffer(bytes: wishes.next(at: wallClock()))),
       promise: nil)
@@ -43,18 +48,19 @@ final class Client: ChannelInboundHandler {
       guard let (status, body) = try parser.next() else { return }
       settle(peer.judge(status: status, body: body))
     } catch {
-      settle(.failed("an answer that is not HTTP"))
-      context.close(promise: nil)
+      errorCaught(context: context, error: error)
     }
   }
 
   func channelInactive(context: ChannelHandlerContext) {
     self.context = nil
-    settle(.failed("the connection was closed"))
+    settle(.failed(lost))
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    settle(.failed("\(error)"))
+    self.context = nil
+    lost = "\(error)"
+    settle(.failed(lost))
     context.close(promise: nil)
   }
 
@@ -71,13 +77,14 @@ struct Access: Sendable {
   let tls: NIOSSLContext
   let bytes: Int
 
-  /// TLS 1.3 with the client's certificate. The server is not checked: muster's certificates are
-  /// pinned by key and etcd's are made for the occasion, and both cost the client the same.
+  /// TLS 1.3, or 1.2 where the server offers no more (etcd 3.5), with the client's certificate. The
+  /// server is not checked: muster's certificates are pinned by key and etcd's are made for the
+  /// occasion, and both cost the client the same.
   init(_ peer: Peer, certificate: String, key: String, bytes: Int) throws {
     self.peer = peer
     self.bytes = bytes
     var configuration = TLSConfiguration.makeClientConfiguration()
-    configuration.minimumTLSVersion = .tlsv13
+    configuration.minimumTLSVersion = peer == .etcd ? .tlsv12 : .tlsv13
     configuration.certificateVerification = .none
     configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map {
       .certificate($0)

@@ -32,7 +32,7 @@ enum Load {
         client.value.answered = { verdict, asked in
           let time = now()
           tally.take(verdict, nanoseconds: time - asked)
-          if time < end, tally.round.committed < count { return true }
+          if time < end, tally.round.committed < count, client.value.isConnected { return true }
           open -= 1
           if open == 0 { finished.succeed(NIOLoopBound(tally, eventLoop: loop)) }
           return false

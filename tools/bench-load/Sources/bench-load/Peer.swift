@@ -1,6 +1,6 @@
 // The two servers that are measured, and the few bytes in which they differ: what a durable write
 // is asked with, and how its success is known. Everything else of the generator is the same for
-// both: the connections, TLS 1.3, HTTP/1.1, one request at a time for each client, the clock.
+// both: the connections, TLS, HTTP/1.1, one request at a time for each client, the clock.
 
 /// Which program answers.
 enum Peer: String, Sendable {
