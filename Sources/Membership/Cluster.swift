@@ -16,8 +16,9 @@ package struct Cluster: Equatable, Sendable {
   var leftByName: [String: NodeID]
   var tombstones: Register<Departed>
   var invitations: Register<Token>
-  /// The newest token with each secret: there are many, and every command about tokens asks.
-  var invitationsBySecret: [Digest: TokenID]
+  /// The newest token with a secret whose digest begins so: there are many, and every command
+  /// about tokens asks.
+  var invitationsBySecret: [UInt64: TokenID]
   /// Who leads, as the newest `leader.elected` has it.
   package internal(set) var leader: NodeID?
   package internal(set) var term: UInt64
@@ -54,7 +55,7 @@ package struct Cluster: Equatable, Sendable {
     invitations = Register(tokens)
     invitationsBySecret = [:]
     for token in tokens {
-      for secret in token.issued.secrets { invitationsBySecret[secret.hash] = token.id }
+      for secret in token.issued.secrets { invitationsBySecret[secret.hash.words[0]] = token.id }
     }
     self.leader = leader
     self.term = term
@@ -101,10 +102,14 @@ extension Cluster {
 
   /// The newest token with that secret, and the roles that the secret admits.
   package func token(secret: Digest) -> (token: Token, roles: [NodeRole])? {
-    guard let id = invitationsBySecret[secret], let token = invitations[id],
-      let match = token.issued.secrets.first(where: { $0.hash == secret })
-    else { return nil }
-    return (token, match.roles)
+    func match(_ token: Token) -> (token: Token, roles: [NodeRole])? {
+      token.issued.secrets.first { $0.hash == secret }.map { (token, $0.roles) }
+    }
+    guard let id = invitationsBySecret[secret.words[0]], let newest = invitations[id] else {
+      return nil
+    }
+    // Where the digests of two secrets begin alike, the one that was asked for may be older.
+    return match(newest) ?? tokens.reversed().lazy.compactMap(match).first
   }
 
   /// Active control-plane nodes in the order of joining.

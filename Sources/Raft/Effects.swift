@@ -7,6 +7,8 @@ package struct AppendJob: Sendable, Equatable {
   package var entries: [Entry]
   /// Not nil if it changed.
   package var hardState: HardState?
+  /// Takes the place of the whole log and state. What was handed out to be applied before it, and
+  /// is not applied yet, is void.
   package var snapshot: Snapshot?
   /// Whether anything in here must reach the disk before `released` may leave: false if only the
   /// commit index changed.
@@ -27,6 +29,8 @@ package struct AppendAck: Sendable, Equatable {
   package let lastTerm: Term
   /// 0 if there is no snapshot in the job.
   package let snapshotIndex: Index
+  /// The commit index that is durable with this job.
+  package let commit: Index
   /// What the core says to itself once the job is durable: its own votes and acknowledgements.
   package let toSelf: [Message]
   /// Where each of `toSelf` stands among all messages of the job, `released` included.
@@ -37,14 +41,14 @@ package struct AppendAck: Sendable, Equatable {
   package var pieces: [AppendAck] {
     var pieces = zip(toSelf, positions).map { message, position in
       AppendAck(
-        term: term, lastIndex: 0, lastTerm: 0, snapshotIndex: 0, toSelf: [message],
-        positions: [position])
+        term: term, lastIndex: 0, lastTerm: 0, snapshotIndex: 0, commit: commit,
+        toSelf: [message], positions: [position])
     }
     if lastIndex > 0 || snapshotIndex > 0 {
       pieces.append(
         AppendAck(
           term: term, lastIndex: lastIndex, lastTerm: lastTerm, snapshotIndex: snapshotIndex,
-          toSelf: [], positions: []))
+          commit: commit, toSelf: [], positions: []))
     }
     return pieces
   }

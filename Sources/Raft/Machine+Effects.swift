@@ -64,7 +64,8 @@ extension Machine {
       released: released,
       ack: AppendAck(
         term: term, lastIndex: attested, lastTerm: attestedTerm,
-        snapshotIndex: snapshot?.index ?? 0, toSelf: toSelf, positions: positions))
+        snapshotIndex: snapshot?.index ?? 0, commit: state.commit, toSelf: toSelf,
+        positions: positions))
     afterAppend.removeAll(keepingCapacity: true)
     storedState = state
     return job
@@ -72,6 +73,7 @@ extension Machine {
 
   /// An append job became durable.
   mutating func appended(_ ack: AppendAck) {
+    durableCommit = max(durableCommit, ack.commit)
     for message in ack.toSelf { process(message) }
     // In a later term those entries may have been replaced, and replaced again by equal ones that
     // are not durable yet. A later job attests them again.
@@ -118,7 +120,7 @@ extension Machine {
   package var commitKnownByQuorum: Index {
     guard case .leader(let leadership) = office else { return 0 }
     return Quorum.committed(configuration) { voter in
-      voter == id ? log.committed : leadership.members.member(voter)?.knownCommit
+      voter == id ? durableCommit : leadership.members.member(voter)?.knownCommit
     }
   }
 

@@ -17,6 +17,10 @@
 /// then hands the job's ack back (`Input.appended`). `messages` may leave before, after or between.
 /// It applies `committed` in order, calls `apply` for every change among them, and says how far it
 /// came (`Input.applied`). It looks at `deadline` after every step.
+///
+/// It says what became of every snapshot that it sent (`Input.snapshotReported`), for nothing else is
+/// sent to that member before. It hands leadership over before the leader is removed or demoted: a
+/// leader that leaves with the only knowledge that it may leave makes the others wait for it.
 package struct Machine: Sendable {
   package let id: PeerID
   let options: Options
@@ -49,6 +53,8 @@ package struct Machine: Sendable {
   var confirmedReads: [ReadState] = []
   /// The hard state as it was last handed out.
   var storedState: HardState
+  /// The commit index that this node would still know after a crash.
+  var durableCommit: Index
   var haltReason: String?
 
   /// - Parameters:
@@ -80,6 +86,7 @@ package struct Machine: Sendable {
     electionWait = options.electionTimeout
     random = SplitMix64(seed: options.seed)
     storedState = HardState(term: term, vote: vote, commit: log.committed)
+    durableCommit = hardState.commit
     drawElectionWait()
     if log.committed > log.lastIndex {
       halt("log ends at \(log.lastIndex), before what was committed at \(log.committed)")
@@ -129,10 +136,12 @@ package struct Machine: Sendable {
   /// Switches to the configuration that a committed change leads to. To be called while that entry
   /// is applied, before `Input.applied`.
   ///
-  /// - Returns: The configuration in force from now on.
+  /// - Returns: The configuration in force from now on. While a snapshot waits to be stored that is
+  ///   the snapshot's: a change from before it is void.
   /// - Throws: `Refused.invalidChange` if it leads to none; the configuration stays. With
   ///   `Options.validatesChanges` no leader proposes such a change.
   package mutating func apply(_ change: ConfigurationChange) throws(Refused) -> Configuration {
+    guard log.pendingSnapshot == nil else { return configuration }
     let next = try changer.applying(change)
     switchConfiguration(to: next)
     return configuration

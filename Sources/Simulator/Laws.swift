@@ -296,7 +296,8 @@ struct Laws {
         (.nodeSuspected, nil), (.nodeRecovered, nil), (.rolesSettled, .leave),
         (.rolesSettled, .removeNode):
         true
-      case (.roleAssigned(let assigned), let command): (assigned.departing == nil) == (command == nil)
+      case (.roleAssigned(let assigned), let command):
+        (assigned.departing == nil) == (command == nil)
       case (_, let command?): fits(command, kind)
       default: false
       }

@@ -21,7 +21,9 @@ extension World {
       return schedule(.diskDone(node.index, boot: node.boot), after: 5 * microsecond)
     }
     var time = node.dice.between(options.diskTime.lowerBound, options.diskTime.upperBound)
-    if node.dice.chance(perMillion: 2_000) { time += node.dice.spread(millisecond, 200 * millisecond) }
+    if node.dice.chance(perMillion: 2_000) {
+      time += node.dice.spread(millisecond, 200 * millisecond)
+    }
     if node.diskSlowUntil > now { time += node.dice.spread(50 * millisecond, 2 * second) }
     schedule(.diskDone(node.index, boot: node.boot), after: time)
     if isStormy, node.dice.chance(perMillion: options.crashAtWriteRate) {

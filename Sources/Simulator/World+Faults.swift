@@ -20,7 +20,9 @@ extension World {
     let victim = faultDice.chance(percent: 35) ? leader ?? faultDice.pick(up) : faultDice.pick(up)
     guard let victim else { return }
     if kind != .loss { statistics.faults[kind.rawValue] += 1 }
-    note(5, UInt64(kind.rawValue), UInt64(victim.index), 0) { "fault: \(kind.name) at \(victim.name)" }
+    note(5, UInt64(kind.rawValue), UInt64(victim.index), 0) {
+      "fault: \(kind.name) at \(victim.name)"
+    }
     switch kind {
     case .crash:
       try crashForAWhile(victim)

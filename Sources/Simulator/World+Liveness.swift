@@ -38,7 +38,8 @@ extension World {
         EndpointRefreshed(
           node: member.id, endpoints: member.record.endpoints,
           apiserverReady: !member.apiserverReady, version: member.record.version)))
-    run(for: 10 * second) { $0.workload.operations[number].state != .open }
+    // A node that was removed and does not know may sit on it until its deadline.
+    run(for: 60 * second) { $0.workload.operations[number].state != .open }
     if violation == nil {
       if case .committed = workload.operations[number].state {
         settle(within: 10 * second)

@@ -35,7 +35,8 @@ struct Arguments {
         guard ends.count == 2, ends[0] <= ends[1] else { usage("--seeds needs A..B") }
         seeds = ends[0]...ends[1]
       case "--seconds":
-        guard let value = words.popFirst(), let number = UInt64(value), (1...100_000).contains(number)
+        guard let value = words.popFirst(), let number = UInt64(value),
+          (1...100_000).contains(number)
         else { usage("--seconds needs a number from 1 to 100000") }
         seconds = number
       case "--plant":

@@ -32,7 +32,10 @@ struct Node {
   /// Asks the core what to do. What may leave at once is returned, the rest waits here.
   mutating func collect() -> [Message] {
     let effects = machine.takeEffects()
-    if let job = effects.append { jobs.append(job) }
+    if let job = effects.append {
+      jobs.append(job)
+      if job.snapshot != nil { toApply = [] }
+    }
     toApply += effects.committed
     reads += effects.reads
     return effects.messages

@@ -107,4 +107,38 @@ import Testing
     #expect(!bench.replicas[0].isLeader)
     #expect(bench.replicas[1].isLeader || bench.replicas[2].isLeader)
   }
+
+  @Test("A sole voter that crashed before it knew that it is one learns it from those it asks")
+  func soleVoter() {
+    let bench = Bench(3)
+    bench.ask(0, .leave(NodeID(3)))
+    // Up to the moment at which the first node lets go of the others' votes ...
+    for _ in 0..<40
+    where bench.replicas[0].raft.configuration.voters != [1]
+      || bench.replicas[0].raft.configuration.isJoint
+    {
+      bench.now += 20_000_000
+      bench.give(0, .tick)
+      bench.sync(0)
+      bench.deliver(among: [0, 1, 2])
+      for follower in 1...2 { bench.sync(follower) }
+      bench.deliver(among: [0, 1, 2])
+    }
+    let configuration = bench.replicas[0].raft.configuration
+    #expect(configuration.voters == [1] && !configuration.isJoint)
+    // ... and tells them, with one more entry. It crashes before its disk has either.
+    bench.ask(0, bench.join(7))
+    for _ in 0..<3 {
+      bench.deliver(among: [0, 1, 2])
+      for follower in 1...2 { bench.sync(follower) }
+    }
+    #expect(bench.replicas[1].raft.configuration == configuration)
+    bench.restart(0)
+    let restarted = bench.replicas[0].raft
+    #expect(restarted.configuration.isJoint)
+    #expect(restarted.lastIndex < bench.replicas[1].raft.lastIndex)
+    // The third one has left and is switched off.
+    for _ in 0..<20 { bench.advance(500_000_000, among: [0, 1]) }
+    #expect(bench.replicas[0].isLeader)
+  }
 }

@@ -162,6 +162,7 @@ import Testing
   func strangers() async throws {
     var limits = LinkLimits()
     limits.strangers = 3
+    limits.greetingMilliseconds = 60_000
     let node = try LinkNode(1, members, limits: limits)
     let address = try await node.links.listen(on: here)
     var silent: [any Channel] = []

@@ -49,7 +49,7 @@ final class ControlPlane: Sendable {
   /// - Throws: `Failure`: damaged or foreign data, a port in use.
   static func start(_ context: NodeContext, hooks: Hooks) async throws -> ControlPlane {
     let log = try openLog(context)
-    var cluster = try restore(log)
+    var cluster = try await restore(log)
     let board = try Board(context: context, log: log)
     board.publish([], cluster, everything: true)
     let inbox = ReplicaInbox(loop: context.coreLoop)
@@ -130,29 +130,46 @@ final class ControlPlane: Sendable {
     return log
   }
 
-  /// Folds what is known to be committed.
-  private static func restore(_ log: EventLog) throws -> Cluster {
+  /// Folds what is known to be committed. The next entries are read and decoded while those before
+  /// are folded: each is about half of the work.
+  private static func restore(_ log: EventLog) async throws -> Cluster {
+    let last = log.hardState.commit
     var cluster = Cluster()
-    var problem: String?
+    var events = try read(log, from: log.firstIndex, through: last)
+    while let newest = events.last {
+      async let more = read(log, from: newest.index + 1, through: last)
+      for event in events {
+        if let problem = cluster.evolve(event) { throw damaged(log, problem.description) }
+      }
+      events = try await more
+    }
+    return cluster
+  }
+
+  /// The next few thousand events; none behind `last`.
+  private static func read(
+    _ log: EventLog, from first: UInt64, through last: UInt64
+  ) throws -> [RecordedEvent] {
+    var events: [RecordedEvent] = []
     do {
-      try log.forEach(from: log.firstIndex, through: log.hardState.commit) { entry in
+      try log.forEach(from: first, through: min(last, first + 4095)) { entry in
         do throws(Malformed) {
-          let event = try RecordedEvent(decoding: entry)
-          problem = cluster.evolve(event)?.description
+          events.append(try RecordedEvent(decoding: entry))
         } catch {
-          problem = "entry \(entry.index) is unreadable: \(error)"
+          throw damaged(log, "entry \(entry.index) is unreadable: \(error)")
         }
-        return problem == nil
+        return true
       }
     } catch let fault as Fault {
       throw Failure(fault.description, exitCode: fault.exitCode)
     }
-    if let problem {
-      throw Failure(
-        "the log in \(log.directory) is damaged: \(problem). Keep the files; move the data dir "
-          + "aside and join again as a new node", exitCode: 65)
-    }
-    return cluster
+    return events
+  }
+
+  private static func damaged(_ log: EventLog, _ problem: String) -> Failure {
+    Failure(
+      "the log in \(log.directory) is damaged: \(problem). Keep the files; move the data dir "
+        + "aside and join again as a new node", exitCode: 65)
   }
 
   private static func options(_ context: NodeContext) -> Replica.Options {
