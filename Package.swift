@@ -1,5 +1,6 @@
 // swift-tools-version:6.2
-// Reading this manifest is reading the architecture: see Sources/README.md for what each target owns.
+// Reading this manifest is reading the architecture: see Sources/README.md for what each target
+// owns.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -24,7 +25,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0", traits: []),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0", traits: []),
@@ -95,7 +97,8 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
-    .target(name: "Simulator", dependencies: ["Replication", "Schema", "Raft", "Membership"],
+    .target(
+      name: "Simulator", dependencies: ["Replication", "Schema", "Raft", "Membership"],
       swiftSettings: settings),
 
     // L4: words in, words out.
@@ -113,14 +116,18 @@ let package = Package(
     .testTarget(name: "RaftTests", dependencies: ["Raft"], swiftSettings: settings),
     .testTarget(name: "PeerDataTests", dependencies: ["Raft"], swiftSettings: settings),
     .testTarget(name: "MembershipTests", dependencies: ["Membership"], swiftSettings: settings),
-    .testTarget(name: "ProjectionsTests", dependencies: ["Projections", "Membership"],
+    .testTarget(
+      name: "ProjectionsTests", dependencies: ["Projections", "Membership"],
       swiftSettings: settings),
-    .testTarget(name: "SchemaTests", dependencies: ["Schema", "Membership", "Raft"],
+    .testTarget(
+      name: "SchemaTests", dependencies: ["Schema", "Membership", "Raft"],
       swiftSettings: settings),
     .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: settings),
-    .testTarget(name: "EventLogTests", dependencies: ["EventLog", "LMDB", "Raft"],
+    .testTarget(
+      name: "EventLogTests", dependencies: ["EventLog", "LMDB", "Raft"],
       swiftSettings: settings),
-    .testTarget(name: "ReplicationTests", dependencies: ["Replication", "Simulator"],
+    .testTarget(
+      name: "ReplicationTests", dependencies: ["Replication", "Simulator"],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),

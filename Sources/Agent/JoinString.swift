@@ -2,7 +2,8 @@
 
 package import Membership
 
-/// What an invitation says: whom to ask, with which secret, and how to know that it is the right one.
+/// What an invitation says: whom to ask, with which secret, and how to know that it is the right
+/// one.
 package struct JoinString: Sendable, Equatable {
   package var host: Host
   package var port: UInt16
@@ -67,7 +68,8 @@ package struct JoinString: Sendable, Equatable {
 
   private static func wrong(_ why: String) -> Failure {
     Failure(
-      "cannot read the connection string: \(why); it is HOST:PORT/TOKEN/CHECK as add-node prints it",
+      "cannot read the connection string: \(why); it is HOST:PORT/TOKEN/CHECK as add-node "
+        + "prints it",
       exitCode: 2)
   }
 

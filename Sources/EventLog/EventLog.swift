@@ -166,8 +166,8 @@ package final class EventLog: StableLog, Sendable {
   /// Hands out the entries in order, one index after another, from `first` through `last` or to the
   /// end of the log, whichever is less.
   ///
-  /// `body` runs outside of any transaction, so it may take its time; entries above the commit index
-  /// may have been replaced meanwhile. It returns whether to go on.
+  /// `body` runs outside of any transaction, so it may take its time; entries above the commit
+  /// index may have been replaced meanwhile. It returns whether to go on.
   /// - Parameter batch: how many entries to read at a time.
   /// - Throws: `Fault` if reading fails, else what `body` throws.
   package func forEach(

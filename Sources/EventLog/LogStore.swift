@@ -5,8 +5,9 @@ import Raft
 ///
 /// `entries`: `StoredEntry` by index. `checkpoints`: the host's bytes by index. `meta`: `identity`
 /// (its file's text), `base` (index, term, chain hash), `hard` (term, vote, commit), `boot`,
-/// `behind` (log, witness, last index: a finding not yet settled), and `fact/NAME`. Numbers, also as keys, are 8 bytes big-endian. The names of the tables begin with
-/// the group's number: an environment can hold several groups.
+/// `behind` (log, witness, last index: a finding not yet settled), and `fact/NAME`. Numbers, also
+/// as keys, are 8 bytes big-endian. The names of the tables begin with the group's number: an
+/// environment can hold several groups.
 struct LogStore: Sendable {
   let directory: String
   let files: LogFiles

@@ -33,12 +33,14 @@ extension EventLog {
   /// What a start looks at.
   package static let quickScope = Scope.last(1024)
 
-  /// Computes the chain anew from the stored bytes, and checks that the indices are contiguous, that
-  /// every entry can be decoded, and that the commit index and the checkpoints are inside the log.
+  /// Computes the chain anew from the stored bytes, and checks that the indices are contiguous,
+  /// that every entry can be decoded, and that the commit index and the checkpoints are inside the
+  /// log.
   ///
   /// Damage to LMDB's own pages can end the process (SIGBUS, SIGSEGV): at a start, do this in a
   /// child process. A node may go on writing meanwhile.
-  /// - Throws: `Fault` if the log cannot be read at all; damage to what can be read is in the result.
+  /// - Throws: `Fault` if the log cannot be read at all; damage to what can be read is in the
+  /// result.
   package func verify(_ scope: Scope = .whole) throws(Fault) -> Verification {
     let tip = try store.tip()
     let start: Index =

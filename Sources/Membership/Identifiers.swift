@@ -22,8 +22,8 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A command's identity, drawn by the client: the same id twice is the same command twice. The
-/// first 48 bits are the time it was drawn at (as in RFC 9562's version 7), so that an id older than
-/// what the cluster remembers is known to be old.
+/// first 48 bits are the time it was drawn at (as in RFC 9562's version 7), so that an id older
+/// than what the cluster remembers is known to be old.
 package struct CommandID: Hashable, Comparable, Sendable, CustomStringConvertible {
   package let high: UInt64
   package let low: UInt64
@@ -31,7 +31,8 @@ package struct CommandID: Hashable, Comparable, Sendable, CustomStringConvertibl
     self.high = high
     self.low = low
   }
-  /// Draws an id: `time` is the client's clock, `random` 80 random bits (the lower 16 of the first).
+  /// Draws an id: `time` is the client's clock, `random` 80 random bits (the lower 16 of the
+  /// first).
   package init(at time: Timestamp, random: (UInt64, UInt64)) {
     high = UInt64(max(0, min(time.milliseconds, 0xffff_ffff_ffff))) << 16 | random.0 & 0xffff
     low = random.1

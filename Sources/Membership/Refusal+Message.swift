@@ -87,7 +87,8 @@ extension Refusal: CustomStringConvertible {
   private var departureMessage: String {
     switch self {
     case .nodeUnknown(let target, nil):
-      "no node of this cluster has the name, id or address \(shown(target)). See: muster nodes -o wide"
+      "no node of this cluster has the name, id or address \(shown(target)). See: "
+        + "muster nodes -o wide"
     case .nodeUnknown(let target, .some(let gone)):
       "\(shown(target)) is no member any more: \(gone.name) \(gone.words)"
     case .nodeAmbiguous(let target, let matches):

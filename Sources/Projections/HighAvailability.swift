@@ -1,6 +1,6 @@
 // The one line that must never lie. Yes means: at least three voters, and one more of them may fail
-// at this moment. It needs both the log (voters that are not suspected) and, where there is one, the
-// answering node's own observation to allow it; what is lost in either opinion counts as lost.
+// at this moment. It needs both the log (voters that are not suspected) and, where there is one,
+// the answering node's own observation to allow it; what is lost in either opinion counts as lost.
 
 package import Membership
 
@@ -130,7 +130,8 @@ private struct Scene {
       return "can lose: 0 more nodes · losing \(voter), \(alone), stops the cluster"
     }
     return "can lose: 0 more nodes · losing \(voter), the only voter, stops the cluster;"
-      + " \(standbys.count == 1 ? "its standby" : "its standbys") \(words(standbys, "and")) may lack"
+      + " \(standbys.count == 1 ? "its standby" : "its standbys") \(words(standbys, "and"))"
+      + " may lack"
       + " what was in flight"
   }
 

@@ -1,5 +1,6 @@
 // provider.yaml as MicroK8s writes it, byte for byte, so that its proxy, a real traefik and ours
-// can all load it. An empty list once made workers forget their control plane: it is never rendered.
+// can all load it. An empty list once made workers forget their control plane: it is never
+// rendered.
 
 package import Membership
 

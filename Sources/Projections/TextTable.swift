@@ -1,5 +1,5 @@
-// Tables as kubectl prints them: columns as wide as their widest cell, three spaces between, nothing
-// after the last cell of a line.
+// Tables as kubectl prints them: columns as wide as their widest cell, three spaces between,
+// nothing after the last cell of a line.
 
 /// A table of text.
 package struct TextTable: Hashable, Sendable {

@@ -68,8 +68,7 @@ struct RoleKeeper: Sendable {
     var alive: Set<NodeID> = [own]
     for node in replica.cluster.nodes where node.id != own {
       let id = node.id
-      if node.isControlPlane, let contact = replica.raft.lastContact(of: id.rawValue)
-      {
+      if node.isControlPlane, let contact = replica.raft.lastContact(of: id.rawValue) {
         let silence = now - min(now, contact)
         if silence < replica.options.raft.electionTimeout { reachable.insert(id) }
         if silence < replica.options.aliveFor { alive.insert(id) }

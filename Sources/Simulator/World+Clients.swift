@@ -138,10 +138,12 @@ extension World {
   private func finish(_ number: Int, _ state: Operation.State) {
     guard workload.operations[number].state == .open else { return }
     workload.note(state, of: number)
-    guard case .committed = state,
-      case .join(let join) = workload.operations[number].request.command,
-      join.node.role == .controlPlane, indexes[join.node.id] == nil
-    else { return }
+    guard case .join(let join) = workload.operations[number].request.command else { return }
+    guard case .committed = state else {
+      if truth.node(join.node.id) != nil { workload.lost.append(join.node.id) }
+      return
+    }
+    guard join.node.role == .controlPlane, indexes[join.node.id] == nil else { return }
     let node = addNode(join.node)
     schedule(.start(node.index), after: workload.dice.spread(millisecond, 2 * second))
   }

@@ -203,6 +203,12 @@ extension World {
     note(4, event.index, event.term, 0) {
       "committed \(event.index): \(event.envelope.event.type.name)"
     }
+    // A late copy of a join that was refused meanwhile was taken after all: nobody is there.
+    if case .nodeJoined(let joined) = event.envelope.event, let number,
+      case .refused = workload.operations[number].state
+    {
+      workload.lost.append(joined.node.id)
+    }
     let gone: NodeID
     switch event.envelope.event {
     case .nodeLeft(let left): gone = left.node

@@ -1,9 +1,9 @@
 // A cluster in a box.
 //
-// The world runs real replicas on simulated machines: one thread, no tasks, no clock but its own, no
-// chance but its seed's. Everything that happens is an occurrence in one queue, ordered by time and
-// by the order in which it was scheduled; nothing iterates over a hash table. So one seed is one
-// run, event for event, in debug and in release, and a failure is replayed by its number.
+// The world runs real replicas on simulated machines: one thread, no tasks, no clock but its own,
+// no chance but its seed's. Everything that happens is an occurrence in one queue, ordered by time
+// and by the order in which it was scheduled; nothing iterates over a hash table. So one seed is
+// one run, event for event, in debug and in release, and a failure is replayed by its number.
 //
 // Between the occurrences the laws are checked (`Laws`); the first one broken ends the run.
 

@@ -56,7 +56,7 @@ func usage(_ problem: String) -> Never {
     muster-sim: \(problem)
     usage: muster-sim --seeds A..B [--seconds S]            runs seeds A to B
            muster-sim --seed N [--seconds S] [--trace]      runs one, and tells everything
-    A seed is one simulated cluster: S seconds of faults and requests (30), then healing and recovery.
+    A seed is one simulated cluster: S seconds of faults and requests (30), then healing.
     --violent makes worlds in which leaders never last.
     --plant NAME puts a known bug into the simulated machines, to see it found.
     """)

@@ -48,7 +48,8 @@ import Testing
       .nodeLeft(NodeLeft(node: nobody)), .nodeLeft(NodeLeft(node: NodeID(1))),
       .nodeRemoved(NodeRemoved(node: NodeID(1), forced: true)),
       .endpointRefreshed(
-        EndpointRefreshed(node: nobody, endpoints: endpoints(9), apiserverReady: true, version: "")),
+        EndpointRefreshed(
+          node: nobody, endpoints: endpoints(9), apiserverReady: true, version: "")),
       .roleAssigned(RoleAssigned(assignments: [], cause: .spread, joint: false)),
       .roleAssigned(RoleAssigned(assignments: [voter], cause: .spread, joint: false)),
       .roleAssigned(RoleAssigned(assignments: all, cause: .spread, joint: true)),
@@ -57,7 +58,8 @@ import Testing
         RoleAssigned(
           assignments: [.init(node: NodeID(4), role: .standby)], cause: .joined, joint: false)),
       .roleAssigned(
-        RoleAssigned(assignments: [.init(node: NodeID(3), role: nil)], cause: .spread, joint: true)),
+        RoleAssigned(
+          assignments: [.init(node: NodeID(3), role: nil)], cause: .spread, joint: true)),
       .roleAssigned(
         RoleAssigned(
           assignments: [voter], cause: .departure,

@@ -203,11 +203,13 @@ import Testing
   @Test("Frames and greetings that mean nothing are refused")
   func framesAreChecked() {
     #expect(throws: Malformed.missing("Frame.body")) { try Frame(decoding: []) }
-    let group = Frame.observed([Sighting(node: Samples.n1, silence: 1)]).encoded() + Proto().varint(1, 3).bytes
+    let group =
+      Frame.observed([Sighting(node: Samples.n1, silence: 1)]).encoded()
+      + Proto().varint(1, 3).bytes
     #expect(throws: Malformed.invalid("Frame.group", why: "names the unknown group 3")) {
       try Frame(decoding: group)
     }
-    #expect(throws: Malformed.missing("Observed.nodes")) {
+    #expect(throws: Malformed.missing("Observed.node")) {
       try Frame(decoding: Frame.observed([Sighting(node: NodeID(0), silence: 1)]).encoded())
     }
     for outcome: Outcome in [

@@ -186,5 +186,5 @@ enum Samples {
       Introduction(
         cluster: cluster, incarnation: 0, node: n2, key: digest(0x20), index: 17,
         signer: [0x30, 0x59], signature: [0x30, 0x45, 0x02])
-    ])
+    ], datastore: Address("10.0.0.2:19001"))
 }

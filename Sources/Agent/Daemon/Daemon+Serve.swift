@@ -14,7 +14,8 @@ import Transport
 extension Daemon {
   // MARK: Commands
 
-  /// Appends through the leader, wherever it is, and waits until that is committed and applied here.
+  /// Appends through the leader, wherever it is, and waits until that is committed and applied
+  /// here.
   func append(
     _ command: Command, id: CommandID, actor: String, reason: String = "", timeout: Duration
   ) async throws -> Appended {
@@ -145,7 +146,9 @@ extension Daemon {
       do throws(Address.Invalid) {
         return try Address(parsing: text)
       } catch {
-        throw APIError("cannot join: the \(what) address is wrong: \(error)", code: "address-invalid", exitCode: 6)
+        throw APIError(
+          "cannot join: the \(what) address is wrong: \(error)", code: "address-invalid",
+          exitCode: 6)
       }
     }
     guard let id = NodeID(wish.node), let role = NodeRole(named: wish.role) else {
@@ -167,7 +170,8 @@ extension Daemon {
   ) throws -> JoinAnswer {
     let directory = node.board.directory
     let isControlPlane = record.role == .controlPlane
-    let members = directory.peers(without: record.id) + [directory.members[record.key]].compactMap { $0 }
+    let members =
+      directory.peers(without: record.id) + [directory.members[record.key]].compactMap { $0 }
     let introductions =
       isControlPlane && index > 0
       ? try node.board.introduction(of: record.id, key: record.key, index: index) : []
@@ -302,7 +306,8 @@ struct Metrics {
       let escaped = value.map { $0 == "\\" || $0 == "\"" ? "\\\($0)" : "\($0)" }.joined()
       return "\(key)=\"\(escaped)\""
     }
-    lines.append(inside.isEmpty ? "\(name) \(value)" : "\(name){\(inside.joined(separator: ","))} \(value)")
+    lines.append(
+      inside.isEmpty ? "\(name) \(value)" : "\(name){\(inside.joined(separator: ","))} \(value)")
   }
 
   var rendered: String { lines.joined(separator: "\n") + "\n" }

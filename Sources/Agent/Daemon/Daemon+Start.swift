@@ -51,12 +51,12 @@ extension Daemon {
     let core = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let daemon = Daemon(
-      settings: settings, identity: identity, file: file, logger: logger, coreGroup: core,
+      lock: lock, settings: settings, identity: identity, file: file, logger: logger,
+      coreGroup: core,
       group: group)
     let outcome = await daemon.serve()
     try? await group.shutdownGracefully()
     try? await core.shutdownGracefully()
-    withExtendedLifetime(lock) {}
     try outcome.get()
   }
 

@@ -33,6 +33,8 @@ package final class Daemon: Sendable {
     var told: NodeFile.Departure?
   }
 
+  /// Held as long as this runs.
+  private let lock: AgentLock
   let settings: Settings
   let logger: Logger
   /// Carries the replica and the links.
@@ -52,9 +54,10 @@ package final class Daemon: Sendable {
   }
 
   init(
-    settings: Settings, identity: NodeIdentity, file: NodeFile, logger: Logger,
+    lock: AgentLock, settings: Settings, identity: NodeIdentity, file: NodeFile, logger: Logger,
     coreGroup: MultiThreadedEventLoopGroup, group: MultiThreadedEventLoopGroup
   ) {
+    self.lock = lock
     self.settings = settings
     self.logger = logger
     self.coreGroup = coreGroup

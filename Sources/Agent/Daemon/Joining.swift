@@ -54,12 +54,16 @@ extension Daemon {
     try await requireAlone()
     let intent = try await prepare(wish, connection, report: report)
     let answer = try await request(
-      intent, connection, dryRun: wish.dryRun, timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
+      intent, connection, dryRun: wish.dryRun,
+      timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
       report: report)
     if wish.dryRun {
       return report(
         ProgressLine(
-          output: "\(answer.name) would admit this node to cluster \(answer.cluster); nothing was changed."))
+          output:
+            "\(answer.name) would admit this node to cluster \(answer.cluster); "
+            + "nothing was changed."
+        ))
     }
     var member = intent
     member.answer = answer
@@ -90,7 +94,8 @@ extension Daemon {
       }
       guard others.isEmpty else {
         throw APIError(
-          "cannot join: this node's own cluster has other members (\(others.joined(separator: ", "))); "
+          "cannot join: this node's own cluster has other members ("
+            + "\(others.joined(separator: ", "))); "
             + "run `muster leave` first", code: "member", exitCode: 3)
       }
     }
@@ -110,9 +115,9 @@ extension Daemon {
       let transport = TransportError(error, subject: connection.address)
       if transport.kind == .unexpectedKey {
         throw APIError(
-          "Joining cluster failed. Could not verify the identity of \(connection.host): it presents "
-            + "another certificate than CHECK says; nothing was sent to it. Take a fresh string "
-            + "from add-node, and make sure that the address is right", code: "identity",
+          "Joining cluster failed. Could not verify the identity of \(connection.host): it "
+            + "presents another certificate than CHECK says; nothing was sent to it. Take a fresh "
+            + "string from add-node, and make sure that the address is right", code: "identity",
           exitCode: 4)
       }
       throw APIError("cannot join: \(transport)", code: "connect", exitCode: 5)
@@ -142,7 +147,8 @@ extension Daemon {
   ) async throws -> JoinAnswer {
     if let answer = intent.answer { return answer }
     let role: NodeRole = intent.worker ? .worker : .controlPlane
-    report(ProgressLine(progress: "check: \(settings.name), \(settings.clusterAddress), \(role.name)"))
+    report(
+      ProgressLine(progress: "check: \(settings.name), \(settings.clusterAddress), \(role.name)"))
     guard let address = Address(host: connection.host, port: connection.port) else {
       throw Failure("cannot join: the port is 0", exitCode: 2)
     }

@@ -138,7 +138,9 @@ extension Daemon {
     await stopClusterServers()
     if file.cluster == intent.cluster {
       try directory.archive(directory.log, as: "log-\(intent.cluster)")
-      for path in [directory.workerState, directory.joinIntent, directory.kubeconfig, directory.provider] {
+      for path in [
+        directory.workerState, directory.joinIntent, directory.kubeconfig, directory.provider,
+      ] {
         try directory.remove(path)
       }
       try KubernetesFiles(directory).remove()
@@ -184,8 +186,7 @@ extension Daemon {
     }
     defer { endChange() }
     guard file.departed == nil else { return }
-    logger.error(
-      "this node is no member of its cluster any more: \(gone.how) at index \(gone.index) by \(gone.actor)")
+    logger.error("\(Self.departed(gone).error)")
     await stopNode()
     state.withLock { state in
       state.file.departed = gone

@@ -21,7 +21,8 @@ final class HTTPServer: Sendable {
   /// Listens, and returns once it does.
   /// - Throws: `Failure` naming the address if that is not possible.
   static func start<Responder: HTTPResponder>(
-    _ responder: Responder, on address: BindAddress, named name: String, tls: TLSChannelConfiguration?,
+    _ responder: Responder, on address: BindAddress, named name: String,
+    tls: TLSChannelConfiguration?,
     loops: any EventLoopGroup, logger: Logger
   ) async throws -> HTTPServer
   where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {

@@ -257,7 +257,8 @@ struct Routes: Sendable {
     Response(
       status: .ok, headers: [.contentType: "application/x-ndjson"],
       body: ResponseBody { writer in
-        let (lines, feed) = AsyncStream<ProgressLine>.makeStream(bufferingPolicy: .bufferingNewest(256))
+        let (lines, feed) = AsyncStream<ProgressLine>.makeStream(
+          bufferingPolicy: .bufferingNewest(256))
         let task = Task {
           do {
             try await work { feed.yield($0) }

@@ -1,9 +1,10 @@
 // Where time and randomness are drawn, and nowhere else.
 
+import Membership
+
 #if canImport(Glibc)
   import Glibc
 #endif
-import Membership
 
 /// The system's random source.
 enum Random {

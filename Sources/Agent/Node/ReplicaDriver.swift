@@ -50,7 +50,8 @@ final class ReplicaDriver: Sendable {
 
   /// Must be called on `loop`.
   init(
-    replica: Replica, inbox: ReplicaInbox, loop: any EventLoop, log: EventLog, links: PeerLinks, observer: Observer,
+    replica: Replica, inbox: ReplicaInbox, loop: any EventLoop, log: EventLog, links: PeerLinks,
+    observer: Observer,
     logger: Logger
   ) {
     self.loop = loop
