@@ -29,6 +29,13 @@ extension Replica {
       age: age)
   }
 
+  /// Whether a leader is known that has not yet told of every voter: its word comes within a second.
+  package var awaitsSightings: Bool {
+    guard !isLeader, raft.leader != nil else { return false }
+    let known = Set((told?.sightings ?? []).map(\.node))
+    return told == nil || !cluster.voters.allSatisfy(known.contains)
+  }
+
   /// What a node knows that no leader has told anything yet: of itself, and that there is a leader.
   private var ownSightings: [Sighting] {
     [options.node, leader].compactMap { $0 }.map {

@@ -5,7 +5,7 @@
 // suspected after ten seconds of silence and has recovered after ten seconds of contact, at most
 // six times an hour; a new leader suspects nobody before it has listened for as long.
 
-import Membership
+package import Membership
 import Raft
 import Schema
 
@@ -195,7 +195,7 @@ extension Replica {
   }
 
   /// The voter that should lead next: heard from, and furthest in the log.
-  func successor() -> NodeID? {
+  package func successor() -> NodeID? {
     guard isLeader else { return nil }
     let reachable = keeper.observation(of: self).reachable
     return cluster.nodes

@@ -17,7 +17,7 @@ package enum PinnedProbe {
   ///   - address: the server; a host name is resolved.
   ///   - expectedFingerprint: the first hex digits of the SHA-256 of the certificate's DER, as
   ///     CHECK has them, in either case; nil takes any certificate.
-  ///   - timeout: for the connection and the handshake together.
+  ///   - timeout: for the connection, and once more for the handshake.
   ///   - group: an event loop of it carries the connection.
   /// - Returns: the certificate, DER.
   /// - Throws: `TransportError`: `.unexpectedKey` with the fingerprint seen in `raw` where it is

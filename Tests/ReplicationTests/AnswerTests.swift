@@ -75,6 +75,31 @@ import Testing
     #expect(bench.reads == [1001: true, 1002: true])
   }
 
+  @Test("A confirmed read waits until this node has applied what was committed before it")
+  func readWaitsForApplied() {
+    let bench = Bench(3)
+    bench.ask(0, bench.join(7))
+    bench.settle(among: [0, 2])
+    // The second node hears of nothing but its read.
+    func keep(_ isWanted: (Message.Body) -> Bool) {
+      bench.frames.removeAll { sent in
+        guard sent.from == NodeID(2) || sent.to == NodeID(2) else { return false }
+        if case .raft(let message) = sent.frame { return !isWanted(message.body) }
+        return true
+      }
+    }
+    bench.give(1, .read(1001, deadline: bench.now + 60_000_000_000))
+    keep { if case .readIndex = $0 { true } else { false } }
+    bench.deliver(among: [0, 1])
+    bench.settle(among: [0, 2])
+    keep { if case .readIndexResponse = $0 { true } else { false } }
+    bench.deliver(among: [0, 1])
+    #expect(bench.reads.isEmpty)
+    for _ in 0..<4 { bench.advance(200_000_000) }
+    #expect(bench.reads == [1001: true])
+    #expect(bench.replicas[1].cluster.node(NodeID(7)) != nil)
+  }
+
   @Test("A read that cannot be confirmed is answered at its deadline")
   func readExpires() {
     let bench = Bench(3)

@@ -162,7 +162,7 @@ func frame(_ text: String, group: UInt8 = 0) -> LinkFrame {
     await two.links.shutdown()
   }
 
-  @Test("a peer that starts later, or moves, is reached without being asked again")
+  @Test("a peer that starts later is reached without being asked again")
   func lateStart() async throws {
     let one = try LinkNode(1, members)
     let two = try LinkNode(2, members)

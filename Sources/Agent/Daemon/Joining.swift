@@ -75,6 +75,7 @@ extension Daemon {
     _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, report: Report
   ) async throws {
     try await switchOver(intent, answer, joinedBy: digest, report: report)
+    report(ProgressLine(progress: "note: local (hostpath) volumes stay on their node"))
     if intent.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
     report(ProgressLine(output: "Successfully joined the cluster."))
   }

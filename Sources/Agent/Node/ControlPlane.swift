@@ -92,7 +92,7 @@ final class ControlPlane: Sendable {
 
   /// Hands leadership over if this node leads, closes the links and the log.
   func stop() async {
-    if await driver.look({ $0.isLeader && $0.cluster.voters.count > 1 }) {
+    if await driver.look({ $0.successor() != nil }) {
       driver.post(.handOver)
       _ = await board.waitForLeadership(timeout: .seconds(2)) { leader in
         leader != nil && leader != self.context.file.nodeID
@@ -210,7 +210,7 @@ final class ControlPlane: Sendable {
         case .unreachable(let peer, let reason, let attempt):
           if attempt == 1 { logger.info("no link to \(NodeID(peer)): \(reason)") }
         case .turnedAway(let from, let reason):
-          logger.info("turned away a connection from \(from): \(reason)")
+          logger.debug("turned away a connection from \(from): \(reason)")
         case .dropped: break
         }
       })
