@@ -29,7 +29,7 @@ extension Replica {
       age: age)
   }
 
-  /// Whether a leader is known that has not yet told of every voter: its word comes within a second.
+  /// Whether a leader is known that has not yet told of every voter; it does within a second.
   package var awaitsSightings: Bool {
     guard !isLeader, raft.leader != nil else { return false }
     let known = Set((told?.sightings ?? []).map(\.node))

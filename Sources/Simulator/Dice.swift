@@ -41,7 +41,9 @@ extension SplitMix64 {
   }
 }
 
-/// Units of simulated time, which is counted in nanoseconds.
+/// In nanoseconds, as all simulated time.
 package let microsecond: UInt64 = 1_000
+/// In nanoseconds.
 package let millisecond: UInt64 = 1_000_000
+/// In nanoseconds.
 package let second: UInt64 = 1_000_000_000

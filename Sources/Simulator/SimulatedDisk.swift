@@ -9,15 +9,19 @@ import Synchronization
 /// a crash, and nothing else does. An honest disk syncs before it reports success, so `visible` and
 /// `synced` are the same there; planted faults (`Plant`) let them differ.
 package final class SimulatedDisk: StableLog {
+  /// What a disk holds at one moment.
   package struct Image: Sendable, Equatable {
     /// From index 1 on, without a gap.
     package var entries: [Entry] = []
+    /// As last written; all zero on an empty disk.
     package var hardState = HardState()
 
     package init() {}
 
+    /// Index of the last entry; 0 if there is none.
     package var lastIndex: Index { Index(entries.count) }
 
+    /// The term of that entry; nil if it is not here, 0 before the first.
     package func term(at index: Index) -> Term? {
       if index == 0 { return 0 }
       return index <= lastIndex ? entries[Int(index - 1)].term : nil
@@ -41,15 +45,15 @@ package final class SimulatedDisk: StableLog {
 
   /// What would be found after a crash at this moment.
   package var synced: Image { durable.withLock { $0 } }
+  /// The hard state of `synced`.
   package var syncedState: HardState { durable.withLock { $0.hardState } }
+  /// The last index of `synced`.
   package var syncedLast: Index { durable.withLock { $0.lastIndex } }
+  /// The term of an entry of `synced`.
   package func syncedTerm(at index: Index) -> Term? { durable.withLock { $0.term(at: index) } }
-  package func syncedEntry(at index: Index) -> Entry? {
-    durable.withLock { index > 0 && index <= $0.lastIndex ? $0.entries[Int(index - 1)] : nil }
-  }
 
   /// Puts an image in place, synced: a log as it is created.
-  package func install(_ image: Image) {
+  private func install(_ image: Image) {
     visible.withLock { $0 = image }
     durable.withLock { $0 = image }
   }

@@ -7,8 +7,11 @@ import Replication
 /// A control-plane node in the world: its disk and its clocks, and, while it is up, its replica and
 /// what a host keeps for it. What a crash takes away is everything but the disk.
 package final class SimulatedNode {
+  /// Its place in `World.nodes`.
   package let index: Int
+  /// What it says of itself when it joins.
   package let record: NodeRecord
+  /// What outlives a crash.
   package let disk = SimulatedDisk()
   /// Nil while it is down.
   var running: Running?
@@ -59,9 +62,13 @@ package final class SimulatedNode {
     var changes: [Index] = []
   }
 
+  /// Of its record.
   package var id: NodeID { record.id }
+  /// Of its record.
   package var name: String { record.name }
+  /// Whether its process runs.
   package var isUp: Bool { running != nil }
+  /// Whether it takes itself for the leader.
   package var isLeader: Bool { running?.replica.isLeader ?? false }
   /// The end of its log, durable or not; 0 while it is down.
   package var lastIndex: UInt64 { running?.raft.lastIndex ?? 0 }

@@ -4,28 +4,40 @@ import Raft
 
 /// Counts over one world or many.
 package struct Statistics: Sendable, Equatable {
+  /// Worlds.
   package var seeds = 0
+  /// Occurrences.
   package var events = 0
   /// Simulated nanoseconds.
   package var simulated: UInt64 = 0
+  /// Frames sent.
   package var frames = 0
+  /// Entries applied for the first time.
   package var committed = 0
+  /// Leaders made.
   package var elections = 0
+  /// Requests answered with success.
   package var acknowledged = 0
+  /// Reads confirmed.
   package var reads = 0
+  /// Calls whose outcome was unknown at their deadline.
   package var unknown = 0
   /// Faults by `FaultKind.rawValue`.
   package var faults = [Int](repeating: 0, count: FaultKind.allCases.count)
+  /// Refusals by code.
   package var refusals: [String: Int] = [:]
   /// Frames received, by the receiver's role and the message's kind.
   package var coverage = [Int](repeating: 0, count: Self.roles.count * Self.kinds.count)
   /// Simulated nanoseconds from healing to recovery: sum and maximum.
   package var recovery: UInt64 = 0
+  /// See `recovery`.
   package var longestRecovery: UInt64 = 0
 
   package init() {}
 
+  /// The rows of `coverage`.
   package static let roles = ["follower", "pre-candidate", "candidate", "leader"]
+  /// The columns of `coverage`.
   package static let kinds = [
     "append", "append-ack", "append-nack", "vote", "pre-vote", "vote-granted", "vote-denied",
     "pre-vote-granted", "pre-vote-denied", "heartbeat", "heartbeat-ack", "timeout-now",

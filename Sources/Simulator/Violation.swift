@@ -27,7 +27,9 @@ package enum Law: String, Sendable, CaseIterable {
 
 /// A law was broken: which, and how.
 package struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Which law.
   package var law: Law
+  /// Who broke it, and how.
   package var detail: String
 
   package init(_ law: Law, _ detail: String) {
@@ -35,5 +37,6 @@ package struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     self.detail = detail
   }
 
+  /// One line.
   package var description: String { "\(law.rawValue): \(detail)" }
 }

@@ -6,6 +6,7 @@ import Replication
 
 /// One wish of a client, under one command id for as long as its outcome is unknown.
 package struct Operation: Sendable {
+  /// What became of it so far.
   package enum State: Sendable, Equatable {
     case open
     case committed(first: UInt64, last: UInt64)
@@ -13,12 +14,15 @@ package struct Operation: Sendable {
     /// The client gave up; it may or may not have happened.
     case abandoned
   }
+  /// The same at every attempt.
   package let request: Request
   /// Only this node is asked, if any: it is its own wish.
   var asked: NodeID?
   /// Only so many attempts, if not nil.
   var patience: Int?
+  /// What its client knows.
   package internal(set) var state = State.open
+  /// How many times it was asked.
   package internal(set) var attempts = 0
 }
 

@@ -12,6 +12,7 @@ extension World {
     }
   }
 
+  /// The node with that id; nil if no machine has it.
   package func node(_ id: NodeID) -> SimulatedNode? { indexes[id].map { nodes[$0] } }
 
   /// A machine that is in no cluster yet.

@@ -12,7 +12,9 @@ import Raft
 import Replication
 import Schema
 
+/// N replicas, their machines and their network, from one seed.
 package final class World {
+  /// What the world was made from.
   package let options: WorldOptions
   /// Nanoseconds since the world began.
   package internal(set) var now: UInt64 = 0
@@ -20,6 +22,7 @@ package final class World {
   package internal(set) var nodes: [SimulatedNode] = []
   /// The first law broken; the world stands still from then on.
   package internal(set) var violation: Violation?
+  /// What was seen so far.
   package internal(set) var statistics = Statistics()
   /// A digest of everything that happened, in order.
   package private(set) var fingerprint: UInt64 = 0xcbf2_9ce4_8422_2325

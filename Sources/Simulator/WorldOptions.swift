@@ -6,6 +6,7 @@ import Raft
 package enum FaultKind: Int, Sendable, CaseIterable {
   case crash, loss, pause, partition, oneWay, reset, diskFull, slowDisk, clockJump
 
+  /// For people.
   package var name: String {
     switch self {
     case .crash: "crash"
@@ -23,6 +24,7 @@ package enum FaultKind: Int, Sendable, CaseIterable {
 
 /// All that a world depends on.
 package struct WorldOptions: Sendable {
+  /// Decides everything that the other options leave open.
   package var seed: UInt64
   /// How long faults and requests go on, in simulated nanoseconds.
   package var duration: UInt64 = 30 * second
@@ -38,8 +40,9 @@ package struct WorldOptions: Sendable {
   package var crashAtWriteRate: UInt64 = 0
   /// For how long a crashed node is down.
   package var downtime: ClosedRange<UInt64> = 5 * millisecond...8 * second
-  /// Frames lost and frames sent twice, out of a million.
+  /// Frames lost, out of a million.
   package var lossRate: UInt64 = 0
+  /// Frames sent twice, out of a million.
   package var duplicationRate: UInt64 = 0
   /// Frames of one link may overtake one another, and outlive a crash of either end.
   package var reorders = false
@@ -53,11 +56,13 @@ package struct WorldOptions: Sendable {
   package var drift: UInt64 = 0
   /// `Replica.Options.damping`; signs of life count three times as long.
   package var damping: UInt64 = 10 * second
+  /// A bug to be found.
   package var plant: Plant?
 
   /// A world in which nothing happens by itself: for scripted scenarios.
   package init(seed: UInt64) { self.seed = seed }
 
+  /// Mean time between faults of that kind; 0 for none.
   package func interval(_ kind: FaultKind) -> UInt64 { faultIntervals[kind.rawValue] }
 
   /// A world drawn from its seed: which faults there are, how often, and how large everything is.

@@ -21,7 +21,7 @@ package struct APIError: Codable, Error, Sendable {
 
 /// `POST /v1/tokens`: make an invitation.
 package struct InvitationRequest: Codable, Sendable {
-  /// 32 hex digits; the same id again gives the same invitation (its secrets are not repeated).
+  /// 32 hex digits, drawn anew for each invitation.
   package var command: String
   /// 0 for any number.
   package var uses: UInt32

@@ -13,8 +13,8 @@ import Transport
 enum Formation {
   /// Finishes what a crash interrupted: an identity or a log that is complete but not in place.
   static func recover(_ directory: DataDirectory) throws(Failure) {
-    if !directory.exists(directory.nodeFile), directory.exists(directory.newIdentity + "/node.json")
-    {
+    // A new identity has its node.json last, and only once the old cluster is given up.
+    if directory.exists(directory.newIdentity + "/node.json") {
       try removeIdentity(directory.identity, directory)
       try directory.move(directory.newIdentity, to: directory.identity)
     }
@@ -82,10 +82,10 @@ enum Formation {
     }
   }
 
-  /// Removes the files of an identity, keys first.
+  /// Removes the files of an identity; first the one without which it is none.
   static func removeIdentity(_ folder: String, _ directory: DataDirectory) throws(Failure) {
     guard directory.exists(folder) else { return }
-    for name in ["node.key", "node.crt", "introductions.json", "node.json"] {
+    for name in ["node.json", "node.key", "node.crt", "introductions.json"] {
       try directory.remove(folder + "/" + name)
     }
     try directory.removeEmptyFolder(folder)

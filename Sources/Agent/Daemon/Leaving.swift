@@ -115,21 +115,20 @@ extension Daemon {
   private func outcomeOfLeaving(
     _ node: ControlPlane, _ request: Membership.Request, timeout: Duration
   ) async -> Outcome {
-    await withTaskGroup(of: Outcome?.self) { race in
-      race.addTask { await node.driver.submit(request, timeout: timeout) }
-      race.addTask {
-        while !Task.isCancelled {
-          if let gone = self.state.withLock({ $0.told }) {
-            return .committed(first: gone.index, last: gone.index)
-          }
-          try? await Task.sleep(for: .milliseconds(50))
+    // Not a child task: who was told does not wait for an answer that may never come.
+    let (answers, answer) = AsyncStream<Outcome>.makeStream()
+    Task { answer.yield(await node.driver.submit(request, timeout: timeout)) }
+    let listening = Task {
+      while !Task.isCancelled {
+        if let gone = self.state.withLock({ $0.told }) {
+          answer.yield(.committed(first: gone.index, last: gone.index))
         }
-        return nil
+        try? await Task.sleep(for: .milliseconds(20))
       }
-      let first = await race.next() ?? nil
-      race.cancelAll()
-      return first ?? .unknown(reason: "the agent is stopping")
     }
+    defer { listening.cancel() }
+    for await outcome in answers { return outcome }
+    return .unknown(reason: "the agent is stopping")
   }
 
   /// A new identity and a cluster of its own. Every step may be done twice.

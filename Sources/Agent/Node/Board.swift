@@ -113,6 +113,12 @@ final class Board: Sendable {
     tell(peers)
   }
 
+  /// A peer dialled: what was not reachable a moment ago is, so waiting redials happen now.
+  func redial() {
+    let (peers, tell) = state.withLock { ($0.peers, $0.onPeers) }
+    tell?(peers)
+  }
+
   private func refreshPeers(_ state: inout State) -> [PeerTarget] {
     state.peers = state.directory.peers(without: own).compactMap { entry in
       entry.datastore.map {

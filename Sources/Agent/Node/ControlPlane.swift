@@ -203,6 +203,7 @@ final class ControlPlane: Sendable {
           inbox.post([.linkClosed(NodeID(peer))])
         case .opened(let peer, let direction):
           logger.debug("an \(direction) link with \(NodeID(peer)) opened")
+          if direction == .inbound { board.redial() }
         case .refused(_, let reply):
           if let departure = try? JSON.decode(NodeFile.Departure.self, reply) {
             hooks.departed(departure)

@@ -15,7 +15,7 @@ struct Sight: Sendable {
   /// What this node has now, confirmed by the leader if that takes no longer than `patience`.
   static func take(_ node: ControlPlane, patience: Duration) async -> Sight {
     let confirmed = await node.driver.confirm(timeout: patience)
-    // Right after a join, a start or an election the leader has not spoken yet: what it sees counts.
+    // Right after a join, a start or an election the leader has not spoken yet: its sight counts.
     for _ in 0..<30 {
       guard await node.driver.look({ $0.awaitsSightings }) else { break }
       try? await Task.sleep(for: .milliseconds(50))
