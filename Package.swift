@@ -114,7 +114,8 @@ let package = Package(
     // Laws.
     .testTarget(name: "TidyTests", swiftSettings: settings),
     .testTarget(name: "RaftTests", dependencies: ["Raft"], swiftSettings: settings),
-    .testTarget(name: "PeerDataTests", dependencies: ["Raft"], swiftSettings: settings),
+    .testTarget(
+      name: "PeerDataTests", dependencies: ["EventLog", "Raft"], swiftSettings: settings),
     .testTarget(name: "MembershipTests", dependencies: ["Membership"], swiftSettings: settings),
     .testTarget(
       name: "ProjectionsTests", dependencies: ["Projections", "Membership"],

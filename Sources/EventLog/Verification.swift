@@ -45,14 +45,14 @@ extension EventLog {
     let tip = try store.tip()
     let start: Index =
       switch scope {
-      case .whole: firstIndex
-      case .from(let index): min(max(index, firstIndex), tip.lastIndex + 1)
+      case .whole: tip.base.index + 1
+      case .from(let index): min(max(index, tip.base.index + 1), tip.lastIndex + 1)
       case .last(let count):
-        tip.lastIndex - min(UInt64(clamping: max(count, 0)), tip.lastIndex - base.index) + 1
+        tip.lastIndex - min(UInt64(clamping: max(count, 0)), tip.lastIndex - tip.base.index) + 1
       }
     guard let previous = try store.chainHash(at: start - 1) else {
       return Verification(
-        checked: 0, lastIndex: base.index, chainHash: base.chainHash,
+        checked: 0, lastIndex: tip.base.index, chainHash: tip.base.chainHash,
         damage: .init(index: start - 1, text: "the entry is missing"))
     }
     var result = Verification(checked: 0, lastIndex: start - 1, chainHash: previous)
@@ -91,27 +91,14 @@ extension LogStore {
 
   private func check(_ key: Span<UInt8>, _ value: Span<UInt8>, _ result: inout Verification) {
     let index = result.lastIndex + 1
-    guard key.count == 8, key.bigEndian64(at: 0) == index else {
-      result.damage = .init(index: index, text: "the entry is missing")
-      return
+    do throws(StoredEntry.Unsound) {
+      result.chainHash = try StoredEntry.checked(key, value, at: index, after: result.chainHash)
+        .hash
+      result.checked += 1
+      result.lastIndex = index
+    } catch {
+      result.damage = .init(index: index, text: error.text)
     }
-    guard let stored = StoredEntry.chainHash(in: value) else {
-      result.damage = .init(index: index, text: "the entry has only \(value.count) bytes")
-      return
-    }
-    let body = value.bytes(from: StoredEntry.bodyOffset)
-    let hash = result.chainHash.extended(index: index, body: body[...])
-    guard hash == stored else {
-      result.damage = .init(index: index, text: "the chain hash is \(stored), it should be \(hash)")
-      return
-    }
-    guard StoredEntry.decode(value, at: index) != nil else {
-      result.damage = .init(index: index, text: "the entry cannot be decoded")
-      return
-    }
-    result.checked += 1
-    result.lastIndex = index
-    result.chainHash = hash
   }
 
   /// The commit index and the checkpoints must lie inside the log.
