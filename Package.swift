@@ -127,6 +127,12 @@ let package = Package(
     .testTarget(
       name: "EventLogTests", dependencies: ["EventLog", "LMDB", "Raft"],
       swiftSettings: settings),
+    .executableTarget(
+      name: "log-load", dependencies: ["EventLog", "Raft"], path: "Tests/LogLoad",
+      swiftSettings: settings),
+    .testTarget(
+      name: "CrashTests", dependencies: ["EventLog", "Raft", "log-load"], exclude: ["Shim"],
+      swiftSettings: settings),
     .testTarget(
       name: "ReplicationTests", dependencies: ["Replication", "Simulator"],
       swiftSettings: settings),
