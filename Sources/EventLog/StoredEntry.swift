@@ -96,6 +96,11 @@ enum StoredEntry {
     let text: String
   }
 
+  /// Whether it may be an entry; touches its first and its last byte.
+  static func isPlausible(_ value: Span<UInt8>) -> Bool {
+    value.count >= changeOffset && value[0] | value[value.count - 1] <= .max
+  }
+
   static func term(in value: Span<UInt8>) -> Term? { value.bigEndian64(at: bodyOffset) }
 
   static func chainHash(in value: Span<UInt8>) -> ChainHash? {

@@ -37,6 +37,7 @@ import Testing
         andMicroseconds: .random(in: 0...3000, using: &random))
       let what = "seed \(seed), kill \(round)"
       #expect(load.wasKilled, "\(what): it ended by itself")
+      #expect(load.report.failures.isEmpty, "\(what)")
       survivor = try Survivor.judged(directory.log, load.report, after: survivor, what)
     }
   }

@@ -68,8 +68,8 @@ struct Report {
   /// The last write that was acknowledged; 0 if none was.
   var acknowledged = 0
   var failures: [String] = []
-  /// Every write that was acknowledged.
-  var answered: Set<Int> = []
+  /// Acknowledged after a failure that is final.
+  var tooLate = 0
 
   /// A line that was cut short is left out.
   init(_ text: String) {
@@ -85,7 +85,7 @@ struct Report {
           commit: numbers[6])
       case ("a", 2):
         acknowledged = max(acknowledged, Int(numbers[1]))
-        answered.insert(Int(numbers[1]))
+        if failures.contains(where: { $0 != "diskFull" }) { tooLate += 1 }
       case ("f", 3): failures.append(String(words[2]))
       default: failures.append("said \(line)")
       }
