@@ -5,7 +5,6 @@
 // torn or a corrupt page, a full disk) is told in EventLogTests as well.
 
 import Raft
-import Replication
 
 enum StorageScenarios {
   private static let three = Configuration(voters: [1, 2, 3])
@@ -140,8 +139,8 @@ enum StorageScenarios {
     },
     .onStage(
       "51-start-behind-a-snapshot",
-      "A node with a trimmed log restarts, and one whose log ends before what it had committed: the "
-        + "first has its tail, the second stops instead of leaving a gap."
+      "A node with a trimmed log restarts, and one whose log ends before what it had committed: "
+        + "the first has its tail, the second stops instead of leaving a gap."
     ) { stage in
       try behind(stage)
       try stage.propose(1, "tail")
@@ -161,8 +160,8 @@ enum StorageScenarios {
     },
     .onStage(
       "52-one-transaction",
-      "There is one store: a snapshot, entries, term and vote that came together are one job, and a "
-        + "crash before it is written leaves all of the state from before."
+      "There is one store: a snapshot, entries, term and vote that came together are one job, and "
+        + "a crash before it is written leaves all of the state from before."
     ) { stage in
       try stage.enter(3, three, log: [1], commit: 1)
       try stage.settle()
@@ -241,8 +240,8 @@ enum StorageScenarios {
     },
     .onStage(
       "56-commit-index-not-synced",
-      "All lose power when entries and votes are synced and the commit index is not: they come back "
-        + "with a lower one, and decide nothing else."
+      "All lose power when entries and votes are synced and the commit index is not: they come "
+        + "back with a lower one, and decide nothing else."
     ) { stage in
       try stage.cast([1, 2, 3])
       try stage.elect(1)
@@ -264,8 +263,8 @@ enum StorageScenarios {
     },
     .onStage(
       "57-aba",
-      "An entry is written, replaced and written again, and the first write reports late: that says "
-        + "nothing of the second one."
+      "An entry is written, replaced and written again, and the first write reports late: that "
+        + "says nothing of the second one."
     ) { stage in
       try stage.enter(1, three)
       stage.stalled = [1]
@@ -322,8 +321,8 @@ enum StorageScenarios {
     },
     .onStage(
       "60-corrupt-is-not-torn",
-      "A corrupt entry is cut off as if it were a torn tail: the log then ends before what is known "
-        + "to be committed, and the node stops and neither votes nor leads."
+      "A corrupt entry is cut off as if it were a torn tail: the log then ends before what is "
+        + "known to be committed, and the node stops and neither votes nor leads."
     ) { stage in
       try stage.enter(1, three, log: [1, 1, 1], commit: 3)
       stage.crash(1)
