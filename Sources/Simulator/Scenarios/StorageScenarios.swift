@@ -31,15 +31,22 @@ enum StorageScenarios {
       "A snapshot arrives that stands below the commit index, and one that stands within the log: "
         + "neither takes anything back, nor cuts off the entries behind it."
     ) { stage in
-      try stage.enter(1, three, log: [1, 1, 1, 2, 2], commit: 2)
+      try stage.enter(1, three, log: [1, 1, 1, 2, 2], commit: 4)
       try stage.settle()
-      for (index, term) in [(1, 1), (2, 1), (4, 2)] as [(Index, Term)] {
-        let snapshot = Snapshot(index: index, term: term, configuration: three)
-        try stage.hand(.init(from: 2, to: 1, term: 2, .snapshot(snapshot)))
+      stage.disk(1).trim(to: 3)
+      for index in 1...4 as ClosedRange<Index> {
+        let old = Snapshot(index: index, term: index < 4 ? 1 : 2, configuration: four)
+        try stage.hand(.init(from: 2, to: 1, term: 2, .snapshot(old)))
         try stage.settle()
-        try stage.expect(stage.terms(1) == [1, 1, 1, 2, 2], "the log stays with \(index)")
+        try stage.expect(stage[1].appliedIndex == 4, "the state is as of 4")
+        try stage.expect(stage.terms(1) == [2, 2] && stage[1].configuration == three, "as before")
       }
-      try stage.expect(stage[1].commitIndex == 4, "what a snapshot stands for is committed")
+      try stage.enter(3, three, log: [1, 1, 1, 2, 2], commit: 2)
+      let inside = Snapshot(index: 4, term: 2, configuration: three)
+      try stage.hand(.init(from: 2, to: 3, term: 2, .snapshot(inside)))
+      try stage.settle()
+      try stage.expect(stage.terms(3) == [1, 1, 1, 2, 2], "what is behind a snapshot stays")
+      try stage.expect(stage[3].commitIndex == 4, "and what it stands for is committed")
     },
     .onStage(
       "46-configuration-of-a-snapshot",
