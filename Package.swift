@@ -114,7 +114,8 @@ let package = Package(
     // Laws.
     .testTarget(name: "TidyTests", swiftSettings: settings),
     .testTarget(name: "RaftTests", dependencies: ["Raft"], swiftSettings: settings),
-    .testTarget(name: "PeerDataTests", dependencies: ["Raft"], swiftSettings: settings),
+    .testTarget(
+      name: "PeerDataTests", dependencies: ["EventLog", "Raft"], swiftSettings: settings),
     .testTarget(name: "MembershipTests", dependencies: ["Membership"], swiftSettings: settings),
     .testTarget(
       name: "ProjectionsTests", dependencies: ["Projections", "Membership"],
@@ -125,6 +126,12 @@ let package = Package(
     .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: settings),
     .testTarget(
       name: "EventLogTests", dependencies: ["EventLog", "LMDB", "Raft"],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "log-load", dependencies: ["EventLog", "Raft"], path: "Tests/LogLoad",
+      swiftSettings: settings),
+    .testTarget(
+      name: "CrashTests", dependencies: ["EventLog", "Raft", "log-load"], exclude: ["Shim"],
       swiftSettings: settings),
     .testTarget(
       name: "ReplicationTests", dependencies: ["Replication", "Simulator"],

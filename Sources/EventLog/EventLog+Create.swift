@@ -7,10 +7,12 @@ extension EventLog {
   /// - Parameters:
   ///   - base: what stands before `identity.firstIndex`; committed.
   ///   - checkpoint: the state at `base.index`, if the log begins from one.
+  ///   - promised: what the log whose place this one takes has promised; then opening finds that
+  ///     this one is behind, until a write `settlesFindings`.
   /// - Throws: `Fault`: `.inUse` if there is something already, `.diskFull`, `.permission`.
   package static func create(
     directory: String, identity: LogIdentity, base: LogBase = .genesis,
-    checkpoint: Checkpoint? = nil
+    checkpoint: Checkpoint? = nil, promised: Witness? = nil
   ) throws(Fault) {
     precondition(
       identity.firstIndex == base.index + 1,
@@ -26,7 +28,7 @@ extension EventLog {
       let files = LogFiles(directory: staging)
       try files.prepareLockFile()
       try fill(files, identity, base, state, checkpoint)
-      try LogFiles.create(files.witness, WitnessSlots.initial(Witness(state, boot: 0)))
+      try LogFiles.create(files.witness, WitnessSlots.initial(promised ?? Witness(state, boot: 0)))
       try LogFiles.create(files.identity, Array(identity.description.utf8))
       files.restoreBallast()
       try LogFiles.publish(staging, as: directory)

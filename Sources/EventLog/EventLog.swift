@@ -8,7 +8,11 @@ import Synchronization
 /// Writes go through one thread, which puts all that waits into one transaction; what is not
 /// durable is never answered with success. Reads are short read transactions on any thread, and
 /// another process may open the same directory `.readOnly` at any time. An entry's payload is
-/// opaque. The log is never trimmed; only a tail that was not committed can be replaced.
+/// opaque. Only a tail that was not committed can be replaced, and only `LogWrite.base` moves the
+/// beginning (no one does in this version but tests: history is kept whole).
+///
+/// No entry leaves that does not hash to what stands beside it, on the hash of the one before: a
+/// flipped bit is a fault at its index, never an event.
 ///
 /// Two witnesses stand outside LMDB, which has no checksums: the identity file, and the slots of
 /// `Witness`. What opening finds in them is in `findings`.
@@ -23,8 +27,6 @@ package final class EventLog: StableLog, Sendable {
   package let directory: String
   package let mode: Mode
   package let identity: LogIdentity
-  /// What stands before the first entry.
-  package let base: LogBase
   /// How often this log was opened `.readWrite`, this time included: a log that was rolled back or
   /// cloned shows a number that its peers have seen already.
   package let bootNumber: UInt64
@@ -39,7 +41,6 @@ package final class EventLog: StableLog, Sendable {
     start: (boot: UInt64, findings: [OpenFinding]), writer: LogWriter?
   ) {
     directory = store.directory
-    base = store.base
     self.mode = mode
     self.identity = identity
     self.store = store
@@ -123,13 +124,13 @@ package final class EventLog: StableLog, Sendable {
 
   // MARK: Reading (StableLog)
 
-  package var firstIndex: Index { base.index + 1 }
+  package var firstIndex: Index { tip.base.index + 1 }
   package var lastIndex: Index { tip.lastIndex }
   package var lastTerm: Term { tip.lastTerm }
   /// Term, vote and commit index; in the process that writes, as of the last write answered.
   package var hardState: HardState { tip.hardState }
 
-  /// The end of the log: in the process that writes from memory, else as of now on the disk.
+  /// The ends of the log: in the process that writes from memory, else as of now on the disk.
   package var tip: LogTip {
     if mode == .readWrite { return shared.tip }
     return noting { () throws(Fault) in try store.tip() } ?? shared.tip
@@ -145,7 +146,7 @@ package final class EventLog: StableLog, Sendable {
     } ?? nil
   }
 
-  /// Always nil: the log is never trimmed, so every member can be sent entries.
+  /// Always nil: the log is kept whole, so every member can be sent entries.
   package func snapshot() -> Snapshot? { nil }
 
   // MARK: Reading more

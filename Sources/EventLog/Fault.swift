@@ -62,8 +62,7 @@ package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
       "The last write may or may not be on the disk, so this process must end: check the disk, "
         + "then start again; the log is verified at the start."
     case .damaged:
-      "Keep the files as they are; move the directory aside and join again as a new node, or "
-        + "restore a backup."
+      "Keep the files as they are; muster repair, on the stopped node, says what can be done."
     case .foreign: "Check the directory that was given."
     case .permission: "Run as the user who owns it, or correct its owner and mode."
     case .inUse: "Stop what uses it, or choose another directory."

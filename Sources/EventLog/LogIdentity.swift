@@ -9,7 +9,8 @@ package struct LogIdentity: Equatable, Sendable, CustomStringConvertible {
 
   package let cluster: UInt64
   package let node: UInt64
-  /// The first index this log holds: above 1 if it began from a state instead of from nothing.
+  /// The first index this log held when it was made: above 1 if it began from a state instead of
+  /// from nothing.
   package let firstIndex: Index
   package let format: Int
 
@@ -72,8 +73,10 @@ package struct Checkpoint: Equatable, Sendable {
   }
 }
 
-/// The end of the log at one moment.
+/// The ends of the log at one moment.
 package struct LogTip: Equatable, Sendable {
+  /// What stands before the first entry.
+  package var base: LogBase
   package var lastIndex: Index
   package var lastTerm: Term
   /// The chain hash at `lastIndex`.

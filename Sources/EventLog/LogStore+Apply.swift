@@ -5,8 +5,8 @@ import Raft
 extension LogStore {
   /// Whether a write changes more than the commit index, so that its answer must wait for the disk.
   func mustCommit(_ write: LogWrite, _ durable: HardState) -> Bool {
-    if !write.entries.isEmpty || write.checkpoint != nil || !write.facts.isEmpty
-      || write.settlesFindings
+    if !write.entries.isEmpty || write.base != nil || write.checkpoint != nil
+      || !write.facts.isEmpty || write.settlesFindings
     {
       return true
     }
@@ -17,6 +17,7 @@ extension LogStore {
   func apply(
     _ write: LogWrite, to tip: inout LogTip, in transaction: borrowing WriteTransaction
   ) throws {
+    if let base = write.base { try rebase(&tip, to: base, transaction) }
     if let first = write.entries.first, first.index <= tip.lastIndex {
       try truncate(before: first.index, &tip, transaction)
     }
@@ -35,7 +36,7 @@ extension LogStore {
     }
     if let state = write.hardState { try advance(&tip, to: state) }
     if let checkpoint = write.checkpoint {
-      guard checkpoint.index >= base.index, checkpoint.index <= tip.hardState.commit else {
+      guard checkpoint.index >= tip.base.index, checkpoint.index <= tip.hardState.commit else {
         throw refused(
           "a checkpoint at \(checkpoint.index), committed is \(tip.hardState.commit)")
       }
@@ -67,13 +68,13 @@ extension LogStore {
   private func truncate(
     before index: Index, _ tip: inout LogTip, _ transaction: borrowing WriteTransaction
   ) throws {
-    guard index > tip.hardState.commit, index > base.index else {
+    guard index > tip.hardState.commit, index > tip.base.index else {
       throw refused(
         "replacing entries from index \(index) on, committed is \(tip.hardState.commit)")
     }
     let previous = index - 1
-    if previous == base.index {
-      (tip.lastTerm, tip.chainHash) = (base.term, base.chainHash)
+    if previous == tip.base.index {
+      (tip.lastTerm, tip.chainHash) = (tip.base.term, tip.base.chainHash)
     } else {
       guard let value = try transaction.get([UInt8](bigEndian: previous), in: entries),
         let term = StoredEntry.term(in: value.span),
@@ -85,6 +86,39 @@ extension LogStore {
     }
     tip.lastIndex = previous
     try transaction.deleteAll(from: [UInt8](bigEndian: index), in: entries)
+  }
+
+  /// Moves the beginning of the log.
+  private func rebase(
+    _ tip: inout LogTip, to base: LogBase, _ transaction: borrowing WriteTransaction
+  ) throws {
+    let stored = try transaction.get([UInt8](bigEndian: base.index), in: entries)
+    let isInLog =
+      stored.flatMap { StoredEntry.chainHash(in: $0.span) } == base.chainHash
+      && stored.flatMap { StoredEntry.term(in: $0.span) } == base.term
+    guard base.index > tip.base.index, base.index < .max,
+      isInLog || base.index > tip.hardState.commit
+    else {
+      throw refused(
+        "beginning after index \(base.index), committed is \(tip.hardState.commit) and the log "
+          + "begins after \(tip.base.index)")
+    }
+    let first = [UInt8](bigEndian: 0)
+    if isInLog {
+      let last = [UInt8](bigEndian: base.index)
+      try transaction.deleteRange(from: first, through: last, in: entries)
+    } else {
+      try transaction.deleteAll(from: first, in: entries)
+    }
+    let older = [UInt8](bigEndian: base.index - 1)
+    try transaction.deleteRange(from: first, through: older, in: checkpoints)
+    try transaction.put(MetaCoding.bytes(base), for: MetaKey.base, in: meta)
+    tip.base = base
+    if !isInLog || tip.lastIndex == base.index {
+      (tip.lastIndex, tip.lastTerm, tip.chainHash) = (base.index, base.term, base.chainHash)
+    }
+    tip.hardState.commit = max(tip.hardState.commit, base.index)
+    if tip.hardState.term < base.term { (tip.hardState.term, tip.hardState.vote) = (base.term, 0) }
   }
 
   /// The caller asked for something that no log may do: a bug, and final, since what was to be

@@ -15,7 +15,6 @@ struct LogStore: Sendable {
   let entries: Table
   let checkpoints: Table
   let meta: Table
-  let base: LogBase
 
   /// Opens the environment and checks that it is whole and whose it is.
   init(files: LogFiles, mode: EventLog.Mode, identity: LogIdentity, mapSize: Int) throws(Fault) {
@@ -44,13 +43,12 @@ struct LogStore: Sendable {
       guard let stored, let base else {
         throw Fault.damaged("open", directory, "its identity or base is missing or unreadable")
       }
-      guard stored == Array(identity.description.utf8), base.index + 1 == identity.firstIndex
+      guard stored == Array(identity.description.utf8), base.index + 1 >= identity.firstIndex
       else {
         throw Fault(
           .foreign, operation: "open", subject: directory,
           text: "the file identity and the data name different logs")
       }
-      self.base = base
     } catch {
       throw Fault("open", directory, error)
     }
@@ -83,6 +81,7 @@ struct LogStore: Sendable {
       guard let hard = try transaction.withValue(MetaKey.hard, in: meta, MetaCoding.hardState),
         let hardState = hard
       else { throw Fault.damaged("read", directory, "term and vote are missing or unreadable") }
+      let base = try base(in: transaction)
       let last: (Index, Term, ChainHash)? = try transaction.withCursor(on: entries) { cursor in
         guard try cursor.move(to: .last) else { return nil }
         return try cursor.withEntry { key, value in
@@ -93,8 +92,16 @@ struct LogStore: Sendable {
         }
       }
       let (index, term, hash) = last ?? (base.index, base.term, base.chainHash)
-      return LogTip(lastIndex: index, lastTerm: term, chainHash: hash, hardState: hardState)
+      return LogTip(
+        base: base, lastIndex: index, lastTerm: term, chainHash: hash, hardState: hardState)
     }
+  }
+
+  private func base(in transaction: borrowing ReadTransaction) throws -> LogBase {
+    guard let found = try transaction.withValue(MetaKey.base, in: meta, MetaCoding.base),
+      let base = found
+    else { throw Fault.damaged("read", directory, "what stands before its entries is unreadable") }
+    return base
   }
 
   func bootNumber() throws(Fault) -> UInt64 {
@@ -104,43 +111,56 @@ struct LogStore: Sendable {
   }
 
   func term(at index: Index) throws(Fault) -> Term? {
-    if index == base.index { return base.term }
-    return try read("read the term at index \(index) of") { transaction in
-      try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
-        guard let term = StoredEntry.term(in: value) else { throw unreadable(index) }
+    try read("read the term at index \(index) of") { transaction in
+      let term = try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
+        guard let term = StoredEntry.term(in: value) else { throw unsound(index) }
         return term
       }
+      if let term { return term }
+      let base = try base(in: transaction)
+      return index == base.index ? base.term : nil
     }
   }
 
   func chainHash(at index: Index) throws(Fault) -> ChainHash? {
-    if index == base.index { return base.chainHash }
-    return try read("read the chain hash at index \(index) of") { transaction in
-      try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
-        guard let hash = StoredEntry.chainHash(in: value) else { throw unreadable(index) }
-        return hash
-      }
+    try read("read the chain hash at index \(index) of") { try chainHash(at: index, in: $0) }
+  }
+
+  private func chainHash(
+    at index: Index, in transaction: borrowing ReadTransaction
+  ) throws -> ChainHash? {
+    let hash = try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
+      guard let hash = StoredEntry.chainHash(in: value) else { throw unsound(index) }
+      return hash
     }
+    if let hash { return hash }
+    let base = try base(in: transaction)
+    return index == base.index ? base.chainHash : nil
   }
 
   /// As `StableLog.entries`; nil if the first is not there, and `[]` if `end` is not above it.
+  /// Each is proven by the hash of the one before.
   func entries(from index: Index, to end: Index, maxBytes: Int) throws(Fault) -> [Entry]? {
     guard index < end else { return [] }
     return try read("read entries from index \(index) of") { transaction in
       try transaction.withCursor(on: entries) { cursor in
+        var isThere = try cursor.move(to: .atOrAfter([UInt8](bigEndian: index)))
+        guard isThere, index > (try base(in: transaction)).index else { return nil }
+        guard var hash = try chainHash(at: index - 1, in: transaction) else {
+          throw unsound(index - 1, "the entry is missing")
+        }
         var found: [Entry] = []
         var next = index
         var bytes = 0
-        var isThere = try cursor.move(to: .atOrAfter([UInt8](bigEndian: index)))
         while isThere, next < end {
           let entry = try cursor.withEntry { key, value in
-            guard key.count == 8, key.bigEndian64(at: 0) == next else { return nil as Entry? }
-            guard let entry = StoredEntry.decode(value, at: next) else { throw unreadable(next) }
-            return entry
-          }
-          guard let entry else {
-            if found.isEmpty { return nil }
-            throw Fault.damaged("read", directory, "the entry at index \(next) is missing")
+            do throws(StoredEntry.Unsound) {
+              let checked = try StoredEntry.checked(key, value, at: next, after: hash)
+              hash = checked.hash
+              return checked.entry
+            } catch {
+              throw unsound(next, error.text)
+            }
           }
           bytes += entry.payload.count
           if !found.isEmpty, bytes > maxBytes { return found }
@@ -148,7 +168,7 @@ struct LogStore: Sendable {
           next += 1
           isThere = try cursor.move(to: .next)
         }
-        return found.isEmpty ? nil : found
+        return found
       }
     }
   }
@@ -171,8 +191,8 @@ struct LogStore: Sendable {
     try read("read \(name) of") { try $0.get(MetaKey.fact(name), in: meta) }
   }
 
-  private func unreadable(_ index: Index) -> Fault {
-    .damaged("read", directory, "the entry at index \(index) is unreadable")
+  private func unsound(_ index: Index, _ text: String = "the entry is unreadable") -> Fault {
+    .damaged("read", directory, "data.mdb, index \(index): \(text)")
   }
 }
 

@@ -2,6 +2,10 @@ package import Raft
 
 /// What is to become durable together, and whom to tell.
 package struct LogWrite: Sendable {
+  /// What stands before the first entry from now on, and is committed. The entries that it stands
+  /// for are removed; those behind stay if its term and hash are the log's own at that index, else
+  /// all are replaced by it, which must not touch what is committed. Comes before `entries`.
+  package var base: LogBase?
   /// Contiguous. If the first one's index is not above the last of the log, the log is cut there
   /// first; never at or below the commit index.
   package var entries: [Entry]
@@ -20,10 +24,12 @@ package struct LogWrite: Sendable {
   package var completion: @Sendable (Result<Void, Fault>) -> Void
 
   package init(
-    entries: [Entry] = [], hardState: HardState? = nil, checkpoint: Checkpoint? = nil,
+    base: LogBase? = nil, entries: [Entry] = [], hardState: HardState? = nil,
+    checkpoint: Checkpoint? = nil,
     facts: [String: [UInt8]] = [:], settlesFindings: Bool = false,
     completion: @escaping @Sendable (Result<Void, Fault>) -> Void = { _ in }
   ) {
+    self.base = base
     self.entries = entries
     self.hardState = hardState
     self.checkpoint = checkpoint

@@ -71,6 +71,36 @@ enum StoredEntry {
       payload: value.bytes(from: changeOffset + size))
   }
 
+  /// What was read at an index, proven by the chain hash of the entry before.
+  static func checked(
+    _ key: Span<UInt8>, _ value: Span<UInt8>, at index: Index, after previous: ChainHash
+  ) throws(Unsound) -> (entry: Entry, hash: ChainHash) {
+    guard key.count == 8, key.bigEndian64(at: 0) == index else {
+      throw Unsound(text: "the entry is missing")
+    }
+    guard let stored = chainHash(in: value) else {
+      throw Unsound(text: "the entry has only \(value.count) bytes")
+    }
+    let hash = previous.extended(index: index, body: value.bytes(from: bodyOffset)[...])
+    guard hash == stored else {
+      throw Unsound(text: "the chain hash is \(stored), it should be \(hash)")
+    }
+    guard let entry = decode(value, at: index) else {
+      throw Unsound(text: "the entry cannot be decoded")
+    }
+    return (entry, hash)
+  }
+
+  /// Why what stands at an index is not what was written.
+  struct Unsound: Error {
+    let text: String
+  }
+
+  /// Whether it may be an entry; touches its first and its last byte.
+  static func isPlausible(_ value: Span<UInt8>) -> Bool {
+    value.count >= changeOffset && value[0] | value[value.count - 1] <= .max
+  }
+
   static func term(in value: Span<UInt8>) -> Term? { value.bigEndian64(at: bodyOffset) }
 
   static func chainHash(in value: Span<UInt8>) -> ChainHash? {

@@ -24,14 +24,14 @@ extension EventLog {
   /// What to look at.
   package enum Scope: Equatable, Sendable {
     case whole
+    /// What a start looks at before it trusts the file: that every entry is in its place and can
+    /// be reached, and the chain of the last 1024. (Entries prove themselves when they are read.)
+    case quick
     /// The last so many entries, trusting the chain hash before them.
     case last(Int)
     /// From that index on, trusting the chain hash before it.
     case from(Index)
   }
-
-  /// What a start looks at.
-  package static let quickScope = Scope.last(1024)
 
   /// Computes the chain anew from the stored bytes, and checks that the indices are contiguous,
   /// that every entry can be decoded, and that the commit index and the checkpoints are inside the
@@ -39,20 +39,24 @@ extension EventLog {
   ///
   /// Damage to LMDB's own pages can end the process (SIGBUS, SIGSEGV): at a start, do this in a
   /// child process. A node may go on writing meanwhile.
+  /// - Parameter progress: told now and then through which index all is right.
   /// - Throws: `Fault` if the log cannot be read at all; damage to what can be read is in the
-  /// result.
-  package func verify(_ scope: Scope = .whole) throws(Fault) -> Verification {
+  ///   result.
+  package func verify(
+    _ scope: Scope = .whole, progress: (Index) -> Void = { _ in }
+  ) throws(Fault) -> Verification {
     let tip = try store.tip()
+    if scope == .quick, let damage = try store.walk(from: tip.base) { return damage }
     let start: Index =
       switch scope {
-      case .whole: firstIndex
-      case .from(let index): min(max(index, firstIndex), tip.lastIndex + 1)
-      case .last(let count):
-        tip.lastIndex - min(UInt64(clamping: max(count, 0)), tip.lastIndex - base.index) + 1
+      case .whole: tip.base.index + 1
+      case .from(let index): min(max(index, tip.base.index + 1), tip.lastIndex + 1)
+      case .last(let count): tip.start(ofLast: count)
+      case .quick: tip.start(ofLast: 1024)
       }
     guard let previous = try store.chainHash(at: start - 1) else {
       return Verification(
-        checked: 0, lastIndex: base.index, chainHash: base.chainHash,
+        checked: 0, lastIndex: tip.base.index, chainHash: tip.base.chainHash,
         damage: .init(index: start - 1, text: "the entry is missing"))
     }
     var result = Verification(checked: 0, lastIndex: start - 1, chainHash: previous)
@@ -60,7 +64,8 @@ extension EventLog {
     // time, in one transaction.
     let committed = min(tip.hardState.commit, tip.lastIndex)
     while result.damage == nil, result.lastIndex < committed {
-      try store.verify(&result, through: min(result.lastIndex + 4096, committed))
+      try store.verify(&result, through: min(result.lastIndex + 512, committed))
+      progress(result.lastIndex)
     }
     if result.damage == nil { try store.verify(&result, through: nil) }
     if result.damage == nil { try store.verifyFrame(&result) }
@@ -68,7 +73,37 @@ extension EventLog {
   }
 }
 
+extension LogTip {
+  fileprivate func start(ofLast count: Int) -> Index {
+    lastIndex - min(UInt64(clamping: max(count, 0)), lastIndex - base.index) + 1
+  }
+}
+
 extension LogStore {
+  /// Visits every entry without computing its hash; nil if each is there and none is too short.
+  fileprivate func walk(from base: LogBase) throws(Fault) -> Verification? {
+    try read("verify") { transaction in
+      try transaction.withCursor(on: entries) { cursor in
+        var index = base.index
+        var isThere = try cursor.move(to: .first)
+        while isThere {
+          index += 1
+          let isSound = cursor.withEntry { key, value in
+            key.count == 8 && key.bigEndian64(at: 0) == index
+              && StoredEntry.isPlausible(value)
+          }
+          guard isSound else {
+            return Verification(
+              checked: 0, lastIndex: index - 1, chainHash: base.chainHash,
+              damage: .init(index: index, text: "the entry is missing or cut short"))
+          }
+          isThere = try cursor.move(to: .next)
+        }
+        return nil
+      }
+    }
+  }
+
   /// Goes on from `result.lastIndex` through `last`, or to the end of the log if nil.
   fileprivate func verify(_ result: inout Verification, through last: Index?) throws(Fault) {
     result = try read("verify") { transaction in
@@ -91,27 +126,14 @@ extension LogStore {
 
   private func check(_ key: Span<UInt8>, _ value: Span<UInt8>, _ result: inout Verification) {
     let index = result.lastIndex + 1
-    guard key.count == 8, key.bigEndian64(at: 0) == index else {
-      result.damage = .init(index: index, text: "the entry is missing")
-      return
+    do throws(StoredEntry.Unsound) {
+      result.chainHash = try StoredEntry.checked(key, value, at: index, after: result.chainHash)
+        .hash
+      result.checked += 1
+      result.lastIndex = index
+    } catch {
+      result.damage = .init(index: index, text: error.text)
     }
-    guard let stored = StoredEntry.chainHash(in: value) else {
-      result.damage = .init(index: index, text: "the entry has only \(value.count) bytes")
-      return
-    }
-    let body = value.bytes(from: StoredEntry.bodyOffset)
-    let hash = result.chainHash.extended(index: index, body: body[...])
-    guard hash == stored else {
-      result.damage = .init(index: index, text: "the chain hash is \(stored), it should be \(hash)")
-      return
-    }
-    guard StoredEntry.decode(value, at: index) != nil else {
-      result.damage = .init(index: index, text: "the entry cannot be decoded")
-      return
-    }
-    result.checked += 1
-    result.lastIndex = index
-    result.chainHash = hash
   }
 
   /// The commit index and the checkpoints must lie inside the log.

@@ -17,7 +17,7 @@ package struct Witness: Equatable, Sendable {
     self.boot = boot
   }
 
-  init(term: Term, vote: PeerID, commit: Index, boot: UInt64) {
+  package init(term: Term, vote: PeerID, commit: Index, boot: UInt64) {
     self.term = term
     self.vote = vote
     self.commit = commit
@@ -35,6 +35,12 @@ package enum OpenFinding: Equatable, Sendable {
   /// damaged. This node must not vote before it holds again what its peers say it acknowledged;
   /// found at every opening until a write `settlesFindings`.
   case logBehind(log: Witness, witness: Witness, lastIndex: Index)
+
+  /// The last index that this node is known to have held, where its log lacks something.
+  package var lostUpTo: Index? {
+    if case .logBehind(let log, let witness, _) = self { return max(log.commit, witness.commit) }
+    return nil
+  }
 
   /// Whether this node may have forgotten a vote or entries that it acknowledged.
   package var isLogBehind: Bool {
@@ -78,12 +84,27 @@ final class WitnessSlots: Sendable {
 
   /// The newest witness whose slot is whole, with its sequence number; nil if there is none.
   func newest() throws(Fault) -> (sequence: UInt64, witness: Witness)? {
+    try Self.newest(descriptor, path)
+  }
+
+  /// The same of a file that is only read; nil also if it is missing.
+  static func read(_ path: String) throws(Fault) -> (sequence: UInt64, witness: Witness)? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0, errno == ENOENT { return nil }
+    guard descriptor >= 0 else { throw .system("open", path) }
+    defer { close(descriptor) }
+    return try newest(descriptor, path)
+  }
+
+  private static func newest(
+    _ descriptor: Int32, _ path: String
+  ) throws(Fault) -> (sequence: UInt64, witness: Witness)? {
     var newest: (sequence: UInt64, witness: Witness)?
     for slot in 0..<2 {
-      var buffer = [UInt8](repeating: 0, count: Self.recordSize)
-      let count = pread(descriptor, &buffer, buffer.count, off_t(slot * Self.slotSize))
+      var buffer = [UInt8](repeating: 0, count: recordSize)
+      let count = pread(descriptor, &buffer, buffer.count, off_t(slot * slotSize))
       guard count >= 0 else { throw .system("read", path) }
-      if let found = Self.decode(buffer), found.sequence > newest?.sequence ?? 0 {
+      if let found = decode(buffer), found.sequence > newest?.sequence ?? 0 {
         newest = found
       }
     }

@@ -130,6 +130,44 @@ import Testing
     #expect(try log.allEntries() == replaced)
   }
 
+  @Test("The beginning moves: what it stands for goes, what rests on it stays, nothing committed")
+  func moved() async throws {
+    var log = try newLog(directory)
+    _ = await log.write(entries(1...20), hardState: HardState(term: 2, vote: 1, commit: 15))
+    for index in [5, 10, 15] as [Index] {
+      _ = await log.write(checkpoint: Checkpoint(index: index, bytes: [UInt8(index)]))
+    }
+    // The log's own: a trim.
+    let base = LogBase(index: 10, term: 1, chainHash: try #require(try log.chainHash(at: 10)))
+    let tip = log.tip
+    #expect(await log.write(base: base).fault == nil)
+    #expect(log.firstIndex == 11)
+    #expect(log.tip.chainHash == tip.chainHash)
+    #expect(log.term(at: 10) == 1)
+    #expect(log.term(at: 9) == nil)
+    #expect(log.entries(from: 10, to: 12, maxBytes: .max) == nil)
+    #expect(log.entries(from: 11, to: .max, maxBytes: .max) == entries(11...20))
+    #expect(try log.lastCheckpoint(atOrBefore: 9) == nil)
+    #expect(try log.lastCheckpoint(atOrBefore: 14)?.index == 10)
+    #expect(try log.verify().checked == 10)
+    // Another's: a state takes the place of all, and more follows in the same write.
+    let other = LogBase(index: 18, term: 3, chainHash: ChainHash.genesis.extended(by: Entry()))
+    let state = HardState(term: 3, vote: 0, commit: 19)
+    #expect(await log.write(base: other, entries(19...19, term: 3), hardState: state).fault == nil)
+    log.close()
+    log = try EventLog.open(directory: directory.log, mode: .readWrite, expecting: identity)
+    #expect(log.tip.base == other)
+    #expect(log.lastIndex == 19)
+    #expect(log.hardState == state)
+    #expect(try log.allEntries() == entries(19...19, term: 3))
+    #expect(try log.verify().damage == nil)
+    #expect(try log.verify().checked == 1)
+    // What is committed is not another's to replace.
+    let wrong = LogBase(index: 19, term: 3, chainHash: .genesis)
+    #expect(await log.write(base: wrong).fault?.kind == .other)
+    #expect(try log.allEntries() == entries(19...19, term: 3))
+  }
+
   @Test("Answers come in the order of the writes, each after what it says is durable")
   func order() async throws {
     let log = try newLog(directory)

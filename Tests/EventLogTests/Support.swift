@@ -32,14 +32,15 @@ let identity = LogIdentity(cluster: 0xC1, node: 0xA1)
 extension EventLog {
   /// Submits and waits for the answer.
   func write(
-    _ entries: [Entry] = [], hardState: HardState? = nil, checkpoint: Checkpoint? = nil,
+    base: LogBase? = nil, _ entries: [Entry] = [], hardState: HardState? = nil,
+    checkpoint: Checkpoint? = nil,
     facts: [String: [UInt8]] = [:]
   ) async -> Result<Void, Fault> {
     await withCheckedContinuation { continuation in
       submit(
-        LogWrite(entries: entries, hardState: hardState, checkpoint: checkpoint, facts: facts) {
-          continuation.resume(returning: $0)
-        })
+        LogWrite(
+          base: base, entries: entries, hardState: hardState, checkpoint: checkpoint, facts: facts
+        ) { continuation.resume(returning: $0) })
     }
   }
 

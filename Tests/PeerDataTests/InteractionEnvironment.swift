@@ -4,7 +4,10 @@ import Raft
 ///
 /// Several nodes and the letters between them; nothing moves unless a directive says so.
 struct InteractionEnvironment {
-  private var nodes: [PeerNode] = []
+  typealias MakeLog = (Snapshot?, PeerID) throws -> any PeerLog
+
+  private let makeLog: MakeLog
+  private(set) var nodes: [PeerNode] = []
   private var letters: [Letter] = []
   private var changes = ChangeDirectives()
   private var output = ""
@@ -12,6 +15,8 @@ struct InteractionEnvironment {
   private var isQuiet = false
   private var electionTicks: UInt64 = 3
   private var heartbeatTicks: UInt64 = 1
+
+  init(makeLog: @escaping MakeLog) { self.makeLog = makeLog }
 
   /// Why a directive could not be done; shown as its output.
   struct Failure: Error {
@@ -138,7 +143,7 @@ struct InteractionEnvironment {
     }
   }
 
-  private mutating func showLog(_ log: MemoryLog) {
+  private mutating func showLog(_ log: any PeerLog) {
     let entries = log.allEntries
     show(
       entries.isEmpty
@@ -193,7 +198,8 @@ struct InteractionEnvironment {
     for _ in 0..<(directive.numbers.first ?? 0) {
       options.id = PeerID(nodes.count + 1)
       options.seed = options.id
-      nodes.append(PeerNode(options, isBootstrap ? start : nil))
+      let given = isBootstrap ? start : nil
+      nodes.append(PeerNode(options, given, log: try makeLog(given, options.id)))
     }
   }
 

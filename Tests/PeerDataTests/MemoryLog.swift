@@ -1,22 +1,21 @@
 import Raft
 import Synchronization
 
-/// A durable log in memory, with a history of states to send: what peers' recorded data run on.
-final class MemoryLog: StableLog {
+/// A log in memory, where whatever is stored counts as durable.
+final class MemoryLog: PeerLog {
   private struct State {
     /// What stands before the first entry.
     var baseIndex: Index = 0
     var baseTerm: Term = 0
     var entries: [Entry] = []
-    /// The state at the start, then one for every applied entry.
-    var history: [Snapshot]
   }
 
   private let state: Mutex<State>
+  let states: StateHistory
 
-  init(_ initial: Snapshot?) {
-    let start = initial ?? Snapshot(index: 0, term: 0, configuration: Configuration())
-    state = Mutex(State(baseIndex: start.index, baseTerm: start.term, history: [start]))
+  init(_ start: Snapshot?) {
+    states = StateHistory(start)
+    state = Mutex(State(baseIndex: start?.index ?? 0, baseTerm: start?.term ?? 0))
   }
 
   var firstIndex: Index { state.withLock { $0.baseIndex + 1 } }
@@ -47,11 +46,13 @@ final class MemoryLog: StableLog {
     }
   }
 
-  func snapshot() -> Snapshot? { state.withLock { $0.history.last } }
-
   var allEntries: [Entry] { state.withLock { $0.entries } }
 
-  func append(_ entries: [Entry]) {
+  func store(_ job: AppendJob) {
+    if let snapshot = job.snapshot { install(snapshot) } else { append(job.entries) }
+  }
+
+  private func append(_ entries: [Entry]) {
     state.withLock { state in
       // What is compacted already stays so.
       let base = state.baseIndex
@@ -64,7 +65,7 @@ final class MemoryLog: StableLog {
     }
   }
 
-  func install(_ snapshot: Snapshot) {
+  private func install(_ snapshot: Snapshot) {
     state.withLock { state in
       state.baseIndex = snapshot.index
       state.baseTerm = snapshot.term
@@ -72,7 +73,6 @@ final class MemoryLog: StableLog {
     }
   }
 
-  /// Drops everything up to `index`; false if that is gone already.
   func compact(to index: Index) -> Bool {
     state.withLock { state in
       guard index > state.baseIndex, index <= state.baseIndex + Index(state.entries.count) else {
@@ -83,18 +83,6 @@ final class MemoryLog: StableLog {
       state.entries.removeFirst(count)
       state.baseIndex = index
       return true
-    }
-  }
-
-  /// An entry was applied: the state is everything applied so far, joined.
-  func record(_ entry: Entry, _ configuration: Configuration?) {
-    state.withLock { state in
-      let last = state.history[state.history.count - 1]
-      let data = last.data + (entry.change == nil ? entry.payload : [])
-      state.history.append(
-        Snapshot(
-          index: entry.index, term: entry.term,
-          configuration: configuration ?? last.configuration, data: data))
     }
   }
 }

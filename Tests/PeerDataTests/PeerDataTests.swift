@@ -1,4 +1,5 @@
 import Foundation
+import Raft
 import Testing
 
 /// The recorded behaviour of etcd-io/raft, as this core plays it.
@@ -28,10 +29,29 @@ import Testing
     .enabled(if: !files.isEmpty, "no recorded data in \(directory.path)"),
     arguments: files)
   func agrees(file: String) throws {
+    _ = try play(file) { start, _ in MemoryLog(start) }
+  }
+
+  @Test(
+    "it does the same over the log on the disk, which is whole afterwards",
+    .enabled(if: !files.isEmpty, "no recorded data in \(directory.path)"),
+    arguments: files)
+  func agreesOnDisk(file: String) throws {
+    let environment = try play(file) { start, node in try DiskLog(start, node: node) }
+    for node in environment.nodes {
+      let problem = try (node.log as? DiskLog)?.problem()
+      #expect(problem == nil, "\(file): the log of node \(node.machine.id)")
+    }
+  }
+
+  /// Plays one file, to the first output that differs.
+  private func play(
+    _ file: String, makeLog: @escaping InteractionEnvironment.MakeLog
+  ) throws -> InteractionEnvironment {
     let url = Self.directory.appendingPathComponent(file)
     let recorded = DataDrivenFile(try String(contentsOf: url, encoding: .utf8))
     #expect(!recorded.cases.isEmpty, "\(file) has no directives")
-    var environment = InteractionEnvironment()
+    var environment = InteractionEnvironment(makeLog: makeLog)
     for item in recorded.cases {
       let output = environment.run(item.directive, input: item.input)
       let actual = Self.withoutLog(Self.lines(output))
@@ -43,9 +63,10 @@ import Testing
           \(url.path):\(item.line): \(item.directive.command)
           \(Difference.unified(expected: expected, actual: actual))
           """)
-        return
+        break
       }
     }
+    return environment
   }
 
   private static func lines(_ text: String) -> [String] {

@@ -1,10 +1,10 @@
 import Raft
 
-/// One node of a recorded scenario: the core, a log in memory, and the work that storage has not
+/// One node of a recorded scenario: the core, its log, and the work that storage has not
 /// done.
 struct PeerNode {
   var machine: Machine
-  let log: MemoryLog
+  let log: any PeerLog
   let isAsynchronous: Bool
   var appendWork: [AppendJob] = []
   var applyWork: [[Entry]] = []
@@ -14,8 +14,8 @@ struct PeerNode {
   private var shownRole = Role.follower
   private var shownState: HardState
 
-  init(_ options: Machine.Options, _ start: Snapshot?) {
-    log = MemoryLog(start)
+  init(_ options: Machine.Options, _ start: Snapshot?, log: any PeerLog) {
+    self.log = log
     isAsynchronous = options.asynchronous
     machine = Machine(
       options: options, configuration: start?.configuration ?? Configuration(),
@@ -135,28 +135,24 @@ struct PeerNode {
 
   /// Stores, applies, and acknowledges both, in this order.
   private mutating func doWork(_ effects: Effects) throws(Refused) {
-    if let job = effects.append { store(job) }
+    if let job = effects.append { log.store(job) }
     try apply(effects.committed)
     if let job = effects.append { try step(.appended(job.ack)) }
     if let last = effects.committed.last { try step(.applied(last.index)) }
-  }
-
-  private func store(_ job: AppendJob) {
-    if let snapshot = job.snapshot { log.install(snapshot) } else { log.append(job.entries) }
   }
 
   private mutating func apply(_ entries: [Entry]) throws(Refused) {
     for entry in entries {
       var configuration: Configuration?
       if let change = entry.change { configuration = try machine.apply(change) }
-      log.record(entry, configuration)
+      log.states.record(entry, configuration)
     }
   }
 
   mutating func processAppendWork() -> (text: String, letters: [Letter]) {
     if appendWork.isEmpty { return ("no append work to perform", []) }
     let job = appendWork.removeFirst()
-    store(job)
+    log.store(job)
     let letters = Letter.replies(of: job, to: machine.id)
     let work = Renderer.appendWork(job, of: machine.id, withReplies: false)
     return (processed(work, letters), letters)

@@ -1,0 +1,80 @@
+import Glibc
+package import Raft
+import Synchronization
+
+/// A log that is damaged is never mended in place: what can be proven of it is copied into a new
+/// one, which keeps what the old one has promised (term, vote, boot number, how far it reached).
+extension EventLog {
+  /// What the votes file of a log says, however damaged the log is; nil if it says nothing.
+  /// Nothing is written. An answer covers every vote that was ever sent.
+  package static func promises(of directory: String) throws(Fault) -> Witness? {
+    try WitnessSlots.read(LogFiles(directory: directory).witness)?.witness
+  }
+
+  /// The identity of a log, by its file alone.
+  /// - Throws: `Fault`: `.damaged`, `.foreign` (another format).
+  package static func identity(of directory: String) throws(Fault) -> LogIdentity {
+    try LogFiles(directory: directory).readIdentity()
+  }
+
+  /// Looks at a log as a start has to, in a process that damage may end: run it in a child.
+  /// - Parameter progress: told through which index all is right.
+  /// - Throws: `Fault` if the log cannot be read at all.
+  package static func examine(
+    directory: String, _ scope: Scope, progress: (Index) -> Void = { _ in }
+  ) throws(Fault) -> (tip: LogTip, found: Verification) {
+    let files = LogFiles(directory: directory)
+    // Without it a full disk would look like damage: LMDB ends by a signal then, too.
+    do throws(Fault) {
+      try files.prepareLockFile()
+    } catch  where error.kind != .permission {
+      throw error
+    }
+    let log = try EventLog.open(directory: directory, mode: .readOnly)
+    defer { log.close() }
+    return (try log.store.tip(), try log.verify(scope, progress: progress))
+  }
+
+  /// Makes a new log of the same identity with the entries that a damaged one holds through `last`,
+  /// each proven again as it is read. It is complete when this returns.
+  /// - Parameters:
+  ///   - last: 0 if none can be kept; then the old log is not even opened.
+  ///   - promised: what the old log has promised, by the votes file and by what it held.
+  ///   - isSettled: nothing is missing, or nobody has it: the new log may vote at once.
+  package static func rebuild(
+    _ old: String, as new: String, through last: Index, promised: Witness, isSettled: Bool
+  ) throws {
+    let identity = try identity(of: old)
+    let source =
+      last == 0 ? nil : try EventLog.open(directory: old, mode: .readOnly, expecting: identity)
+    defer { source?.close() }
+    let base = source?.tip.base ?? .genesis
+    guard base.index + 1 == identity.firstIndex else {
+      throw Fault.damaged(
+        "rebuild", old, "it began from a state at index \(identity.firstIndex - 1), now lost")
+    }
+    try EventLog.create(directory: new, identity: identity, base: base, promised: promised)
+    let target = try EventLog.open(directory: new, mode: .readWrite, expecting: identity)
+    defer { target.close() }
+    try source?.forEach(from: identity.firstIndex, through: last) { entry in
+      target.submit(LogWrite(entries: [entry]))
+      return target.failure == nil
+    }
+    var state = target.hardState
+    state.commit = min(last, max(source?.hardState.commit ?? 0, base.index))
+    try target.writeAndWait(LogWrite(hardState: state, settlesFindings: isSettled))
+    guard target.lastIndex == max(last, base.index) else {
+      throw Fault.damaged("rebuild", old, "it ends at \(target.lastIndex), not at \(last)")
+    }
+  }
+
+  private func writeAndWait(_ write: LogWrite) throws(Fault) {
+    let outcome = Mutex<Result<Void, Fault>?>(nil)
+    var write = write
+    write.completion = { result in outcome.withLock { $0 = result } }
+    submit(write)
+    // Closing writes what waits.
+    close()
+    try outcome.withLock { $0 }?.get()
+  }
+}
