@@ -36,6 +36,12 @@ package enum OpenFinding: Equatable, Sendable {
   /// found at every opening until a write `settlesFindings`.
   case logBehind(log: Witness, witness: Witness, lastIndex: Index)
 
+  /// The last index that this node is known to have held, where its log lacks something.
+  package var lostUpTo: Index? {
+    if case .logBehind(let log, let witness, _) = self { return max(log.commit, witness.commit) }
+    return nil
+  }
+
   /// Whether this node may have forgotten a vote or entries that it acknowledged.
   package var isLogBehind: Bool {
     if case .logBehind = self { return true }

@@ -68,6 +68,8 @@ extension Event {
       assigned.assignments.map(\.node) + (assigned.departing.map { [$0.node] } ?? [])
     case .nodeSuspected(let suspected): [suspected.node]
     case .nodeRecovered(let recovered): [recovered.node]
+    case .replicaLost(let lost): [lost.node]
+    case .replicaRefetched(let refetched): [refetched.node]
     case .tokenIssued, .tokenRevoked, .rolesSettled: []
     }
   }

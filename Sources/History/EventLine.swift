@@ -90,6 +90,14 @@ struct EventData: Encodable {
       try out.encode(suspected.node.description, forKey: "node")
     case .nodeRecovered(let recovered):
       try out.encode(recovered.node.description, forKey: "node")
+    case .replicaLost(let lost):
+      try out.encode(lost.node.description, forKey: "node")
+      try out.encode(lost.acknowledged, forKey: "acknowledged")
+      try out.encode(lost.found, forKey: "found")
+      try out.encode(lost.boot, forKey: "boot")
+    case .replicaRefetched(let refetched):
+      try out.encode(refetched.node.description, forKey: "node")
+      try out.encode(refetched.index, forKey: "upTo")
     }
   }
 

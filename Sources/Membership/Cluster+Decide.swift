@@ -32,6 +32,8 @@ extension Cluster {
     case .settle: settle(at: at)
     case .suspect(let id): try suspect(id, scene)
     case .recover(let id): try recover(id, scene)
+    case .loseReplica(let lost): try lose(lost, scene)
+    case .refetchReplica(let refetched): try refetch(refetched, scene)
     }
   }
 
@@ -178,6 +180,18 @@ extension Cluster {
     let member = try controlPlaneMember(id)
     if !member.isSuspected { return already(lastIndex) }
     return scene.append(.nodeRecovered(NodeRecovered(node: id)))
+  }
+
+  private func lose(_ lost: ReplicaLost, _ scene: Scene) throws(Refusal) -> Decision {
+    let member = try controlPlaneMember(lost.node)
+    if member.lostSince != nil { return already(lastIndex) }
+    return scene.append(.replicaLost(lost))
+  }
+
+  private func refetch(_ told: ReplicaRefetched, _ scene: Scene) throws(Refusal) -> Decision {
+    let member = try controlPlaneMember(told.node)
+    if member.lostSince == nil { return already(lastIndex) }
+    return scene.append(.replicaRefetched(told))
   }
 
   private func controlPlaneMember(_ id: NodeID) throws(Refusal) -> Member {

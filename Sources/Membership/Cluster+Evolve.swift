@@ -83,6 +83,12 @@ extension Cluster {
     case .nodeRecovered(let recovered):
       if let why = inactive(recovered.node) { return why }
       return roster[recovered.node]?.isSuspected == true ? nil : "it is not suspected"
+    case .replicaLost(let lost):
+      if let why = inactive(lost.node) { return why }
+      return roster[lost.node]?.lostSince == nil ? nil : "it has lost its log already"
+    case .replicaRefetched(let refetched):
+      if let why = inactive(refetched.node) { return why }
+      return roster[refetched.node]?.lostSince == nil ? "it has lost nothing" : nil
     }
   }
 
@@ -193,6 +199,10 @@ extension Cluster {
       }
     case .nodeRecovered(let recovered):
       roster.update(recovered.node) { $0.suspectedSince = nil }
+    case .replicaLost(let lost):
+      roster.update(lost.node) { $0.lostSince = time }
+    case .replicaRefetched(let refetched):
+      roster.update(refetched.node) { $0.lostSince = nil }
     }
   }
 
@@ -267,7 +277,9 @@ extension Cluster {
     case .nodeRemoved(let removed): roster[removed.node]?.isControlPlane == true
     case .endpointRefreshed(let refreshed): roster[refreshed.node]?.isControlPlane == true
     case .nodeSuspected, .nodeRecovered: true
-    case .leaderElected, .tokenIssued, .tokenRevoked, .roleAssigned, .rolesSettled: false
+    case .leaderElected, .tokenIssued, .tokenRevoked, .roleAssigned, .rolesSettled, .replicaLost,
+      .replicaRefetched:
+      false
     }
   }
 }

@@ -17,6 +17,9 @@ package enum Command: Hashable, Sendable {
   /// The leader's own: damped reachability.
   case suspect(NodeID)
   case recover(NodeID)
+  /// A control-plane node tells that it lost what it had acknowledged, and that it has it again.
+  case loseReplica(ReplicaLost)
+  case refetchReplica(ReplicaRefetched)
 
   package struct Join: Hashable, Sendable {
     package var node: NodeRecord

@@ -82,6 +82,8 @@ package enum Event: Hashable, Sendable {
   case rolesSettled(RolesSettled)
   case nodeSuspected(NodeSuspected)
   case nodeRecovered(NodeRecovered)
+  case replicaLost(ReplicaLost)
+  case replicaRefetched(ReplicaRefetched)
 
   package var type: EventType {
     switch self {
@@ -97,6 +99,8 @@ package enum Event: Hashable, Sendable {
     case .rolesSettled: .rolesSettled
     case .nodeSuspected: .nodeSuspected
     case .nodeRecovered: .nodeRecovered
+    case .replicaLost: .replicaLost
+    case .replicaRefetched: .replicaRefetched
     }
   }
 }
@@ -259,6 +263,33 @@ package struct NodeSuspected: Hashable, Sendable {
 package struct NodeRecovered: Hashable, Sendable {
   package var node: NodeID
   package init(node: NodeID) { self.node = node }
+}
+
+/// A control-plane node came back without what it had acknowledged (its disk was rolled back,
+/// damaged or set aside): until it has it again it neither votes nor counts.
+package struct ReplicaLost: Hashable, Sendable {
+  package var node: NodeID
+  /// The last index it is known to have acknowledged, and the last that it still has.
+  package var acknowledged: UInt64
+  package var found: UInt64
+  /// Its boot number.
+  package var boot: UInt64
+  package init(node: NodeID, acknowledged: UInt64, found: UInt64, boot: UInt64) {
+    self.node = node
+    self.acknowledged = acknowledged
+    self.found = found
+    self.boot = boot
+  }
+}
+
+/// It holds everything up to that index again, and counts again.
+package struct ReplicaRefetched: Hashable, Sendable {
+  package var node: NodeID
+  package var index: UInt64
+  package init(node: NodeID, index: UInt64) {
+    self.node = node
+    self.index = index
+  }
 }
 
 /// Who and when around an event; index and term are the log entry's own.

@@ -18,6 +18,8 @@ package struct Member: Hashable, Sendable, Identifiable {
   package var state: State
   package var apiserverReady: Bool
   package var suspectedSince: Timestamp?
+  /// Since when it lacks what it had acknowledged; nil while it holds everything.
+  package var lostSince: Timestamp?
   /// When it was suspected of late, oldest first, at most `suspicionLimit`.
   package var suspicions: [Timestamp]
   /// Index of the event that last told its endpoints.

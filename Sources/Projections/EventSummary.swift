@@ -40,6 +40,8 @@ private struct Words {
       event.assignments.map { name($0.node) }.joined(separator: " ")
     case .nodeSuspected(let event): name(event.node)
     case .nodeRecovered(let event): name(event.node)
+    case .replicaLost(let event): name(event.node)
+    case .replicaRefetched(let event): name(event.node)
     }
   }
 
@@ -60,6 +62,11 @@ private struct Words {
     case .rolesSettled: "the new voters decide alone"
     case .nodeSuspected(let event): "\(name(event.node)) is out of contact"
     case .nodeRecovered(let event): "\(name(event.node)) is back"
+    case .replicaLost(let event):
+      "\(name(event.node)) acknowledged up to \(event.acknowledged) and has up to \(event.found): "
+        + "no vote until it has it again"
+    case .replicaRefetched(let event):
+      "\(name(event.node)) has everything up to \(event.index) again"
     }
   }
 

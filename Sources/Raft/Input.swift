@@ -26,6 +26,9 @@ package enum Input: Sendable {
   /// Confirm leadership for a linearizable read (dissertation §6.4). `context` comes back in
   /// `Effects.reads`; unique per node and start.
   case readIndex(context: UInt64)
+  /// True: this node may have forgotten what it promised (an old or damaged disk), so nothing that
+  /// it says may count for a majority until it is sure again; it follows, and it is sent the log.
+  case abstain(Bool)
 }
 
 /// Why a proposal or another request was not taken. Nothing was appended.

@@ -120,7 +120,8 @@ extension Machine {
   package var commitKnownByQuorum: Index {
     guard case .leader(let leadership) = office else { return 0 }
     return Quorum.committed(configuration) { voter in
-      voter == id ? durableCommit : leadership.members.member(voter)?.knownCommit
+      guard voter != id else { return durableCommit }
+      return leadership.members.member(voter).flatMap { $0.abstains ? nil : $0.knownCommit }
     }
   }
 

@@ -80,7 +80,9 @@ extension Machine {
       if progress.match < log.lastIndex || progress.state == .probe {
         sendAppend(to: progress.id)
       }
-      if response.context > 0 { handleReadAck(response.context, from: message.from) }
+      if response.context > 0, !message.abstains {
+        handleReadAck(response.context, from: message.from)
+      }
     default:
       break
     }
@@ -139,7 +141,7 @@ extension Machine {
   /// only together with an own one behind it (Raft paper, figure 8).
   mutating func advanceCommit() -> Bool {
     let members = leadership.members
-    let index = Quorum.committed(configuration) { members.member($0)?.match }
+    let index = Quorum.committed(configuration) { members.member($0)?.attested }
     guard index > log.committed, log.matches(index, term), log.commit(to: index) else {
       return false
     }
@@ -154,7 +156,7 @@ extension Machine {
   mutating func checkQuorum() {
     let members = leadership.members
     let result = Quorum.vote(configuration) { voter in
-      members.member(voter)?.isActive ?? false
+      members.member(voter).map { $0.isActive && !$0.abstains } ?? false
     }
     guard result == .won else { return becomeFollower(term: term, leader: nil) }
     for position in members.indices where members[position].id != id {
@@ -190,7 +192,9 @@ extension Machine {
       outbox.append(Message(from: id, to: leader, term: term, .transferLeader(target: target)))
       return
     }
-    guard let progress = leadership.members.member(target), !progress.isLearner else {
+    guard let progress = leadership.members.member(target), !progress.isLearner,
+      !progress.abstains
+    else {
       throw .unknownPeer(target)
     }
     if leadership.transferee == target { return }

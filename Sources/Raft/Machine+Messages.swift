@@ -5,7 +5,8 @@ extension Machine {
 
   /// Puts a message into the box it belongs to: what promises durability waits for it.
   mutating func send(_ body: Message.Body, to peer: PeerID, term messageTerm: Term? = nil) {
-    let message = Message(from: id, to: peer, term: messageTerm ?? term, body)
+    var message = Message(from: id, to: peer, term: messageTerm ?? term, body)
+    message.abstains = abstains
     switch body {
     case .appendResponse, .voteResponse: afterAppend.append(message)
     default: outbox.append(message)
@@ -28,7 +29,7 @@ extension Machine {
     }
     guard message.isWellFormed else { return }
     if let position = position(of: message.from) {
-      leadership.members[position].lastContact = now.monotonic
+      leadership.members[position].heard(abstaining: message.abstains, at: now.monotonic)
     }
     switch message.body {
     case .propose(let entries):
@@ -96,7 +97,7 @@ extension Machine {
       || (request.isPreVote && message.term > term)
     // A learner answers as well: it may have been made a voter without knowing yet.
     let isUpToDate = log.isUpToDate(index: request.lastIndex, term: request.lastTerm)
-    let grants = isFree && isUpToDate
+    let grants = isFree && isUpToDate && !abstains
     var response = Message.VoteResponse(isPreVote: request.isPreVote, rejected: !grants)
     if options.tellsCommitToCandidates, !isUpToDate, let term = log.term(at: log.committed) {
       response.commit = log.committed
@@ -116,6 +117,12 @@ extension Machine {
       log.matches(response.commit, response.commitTerm)
     else { return }
     _ = log.commit(to: response.commit)
+  }
+
+  /// The host found that this node may have forgotten promises, or that it holds them all again.
+  mutating func abstain(_ abstains: Bool) {
+    self.abstains = abstains
+    if abstains, office.role != .follower { becomeFollower(term: term, leader: nil) }
   }
 
   // MARK: Roles

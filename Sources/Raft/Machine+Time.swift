@@ -10,7 +10,9 @@ extension Machine {
   }
 
   /// Whether this node could lead: a voter that knows its own state.
-  var isPromotable: Bool { configuration.isElector(id) && log.pendingSnapshot == nil }
+  var isPromotable: Bool {
+    configuration.isElector(id) && log.pendingSnapshot == nil && !abstains
+  }
 
   mutating func tick() {
     if office.isLeader { tickLeader() } else { tickFollower() }

@@ -45,6 +45,9 @@ package struct Machine: Sendable {
   /// When to ask for votes because the leader was forgotten.
   var recovery: Recovery?
   var random: SplitMix64
+  /// Whether this node may have forgotten what it promised: it neither votes nor campaigns, and its
+  /// acknowledgements say so.
+  package internal(set) var abstains = false
 
   /// May leave now.
   var outbox: [Message] = []
@@ -116,6 +119,7 @@ package struct Machine: Sendable {
     case .forgetLeader: forgetLeader()
     case .unreachable(let peer): try unreachable(peer)
     case .snapshotReported(let peer, let failed): try snapshotReported(peer, failed: failed)
+    case .abstain(let abstains): abstain(abstains)
     case .readIndex(let context):
       try read(Reads.Request(from: id, context: context), own: true)
     }

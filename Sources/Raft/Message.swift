@@ -6,6 +6,8 @@ package struct Message: Equatable, Sendable {
   package var to: PeerID
   /// The sender's term; 0 in messages that carry none (`propose`, `readIndex`).
   package var term: Term
+  /// The sender may have forgotten what it promised: this must not count for any majority.
+  package var abstains = false
   package var body: Body
 
   package enum Body: Equatable, Sendable {

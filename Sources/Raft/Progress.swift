@@ -8,8 +8,8 @@
 /// - `snapshot`: the entries that it needs are gone; a snapshot is on its way, nothing else is
 ///   sent.
 ///
-/// Law: `match < next`. `match` never falls while a leader is in office: what a member has
-/// acknowledged was durable there.
+/// Law: `match < next`. `match` never falls while a leader is in office, for what a member has
+/// acknowledged was durable there; unless that member says that it may have forgotten it.
 package struct Progress: Sendable, Equatable {
   package enum State: Sendable, Equatable {
     case probe
@@ -37,6 +37,9 @@ package struct Progress: Sendable, Equatable {
   /// this term of office.
   package internal(set) var lastContact: UInt64?
 
+  /// Whether it said in its last message that it may have forgotten what it promised.
+  package private(set) var abstains = false
+
   /// Sending waits for an answer or for the next heartbeat's answer.
   var flowPaused = false
   /// The highest commit index that is on its way there.
@@ -61,6 +64,23 @@ package struct Progress: Sendable, Equatable {
   package var inflightIsFull: Bool { inflights.isFull }
   /// Whether nothing is sent for now.
   package var isPaused: Bool { state == .snapshot || flowPaused }
+
+  /// What it has acknowledged and stands by.
+  var attested: Index? { abstains ? nil : match }
+
+  /// A message of it arrived. With the first one that says that it may have forgotten, everything
+  /// that was known of its log is void: the place where the logs match is looked for anew.
+  mutating func heard(abstaining: Bool, at time: UInt64) {
+    lastContact = time
+    if abstaining, !abstains {
+      let end = next
+      match = 0
+      knownCommit = 0
+      becomeProbe()
+      next = end
+    }
+    abstains = abstaining
+  }
 
   private mutating func reset(to newState: State) {
     flowPaused = false

@@ -11,6 +11,8 @@ struct Reads: Sendable {
   enum Purpose: Sendable {
     case caller(Caller, deadline: UInt64)
     case refusal(Origin, Outcome, basis: UInt64)
+    /// This node wants to know whether it holds everything again.
+    case standing
   }
 
   var nextContext: UInt64 = 0
@@ -30,6 +32,17 @@ struct Reads: Sendable {
     for purpose in unconfirmed.removeValue(forKey: state.context) ?? [] {
       confirmed.append((state.index, purpose))
     }
+  }
+
+  mutating func dropStanding() {
+    func isStanding(_ purpose: Purpose) -> Bool {
+      if case .standing = purpose { true } else { false }
+    }
+    for context in unconfirmed.keys.sorted() {
+      unconfirmed[context]?.removeAll(where: isStanding)
+      if unconfirmed[context]?.isEmpty == true { unconfirmed[context] = nil }
+    }
+    confirmed.removeAll { isStanding($0.purpose) }
   }
 
   /// Takes the callers whose time is over.
@@ -61,6 +74,14 @@ extension Replica {
     core(.readIndex(context: context))
   }
 
+  /// Asks for a confirmation for this node itself; one that is under way is not waited for.
+  mutating func startBarrier() {
+    reads.dropStanding()
+    let context = newContext()
+    reads.add(.standing, under: context)
+    core(.readIndex(context: context))
+  }
+
   /// A refusal decided on the tail as it is: it is told once that is known to be true.
   mutating func refuseLater(_ refusals: [(Origin, Outcome)]) {
     guard !refusals.isEmpty else { return }
@@ -89,6 +110,8 @@ extension Replica {
         effects.reads.append(.init(caller: caller, confirmed: true))
       case .refusal(let origin, let outcome, let basis) where applied >= max(index, basis):
         answer(origin, outcome)
+      case .standing where applied >= index:
+        regain(at: applied)
       default:
         reads.confirmed.append((index, purpose))
       }
@@ -112,6 +135,7 @@ extension Replica {
     for purpose in purposes {
       switch purpose {
       case .caller: again.append(purpose)
+      case .standing: break
       case .refusal(let origin, _, _):
         answer(origin, .unknown(reason: "leadership was lost"))
       }

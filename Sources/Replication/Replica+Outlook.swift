@@ -39,7 +39,7 @@ extension Replica {
   /// What a node knows that no leader has told anything yet: of itself, and that there is a leader.
   private var ownSightings: [Sighting] {
     [options.node, leader].compactMap { $0 }.map {
-      Sighting(node: $0, silence: 0, isHealthy: $0 != options.node || !diskFull)
+      Sighting(node: $0, silence: 0, isHealthy: $0 != options.node || !isDiskUnfit)
     }
   }
 
@@ -48,7 +48,10 @@ extension Replica {
     let observation = keeper.observation(of: self)
     return cluster.nodes.compactMap { node in
       if node.id == options.node {
-        return Sighting(node: node.id, silence: 0, lag: 0, isHealthy: !diskFull)
+        let durable = raft.progress(of: options.node.rawValue)?.match ?? 0
+        return Sighting(
+          node: node.id, silence: 0, lag: raft.commitIndex - min(raft.commitIndex, durable),
+          isHealthy: !isDiskUnfit, skew: clocks.skew)
       }
       let contact =
         node.isControlPlane ? raft.lastContact(of: node.id.rawValue) : keeper.seen[node.id]
@@ -57,19 +60,37 @@ extension Replica {
       return Sighting(
         node: node.id, silence: (now.monotonic - min(now.monotonic, last)) / 1_000_000,
         lag: match.map { raft.commitIndex - min(raft.commitIndex, $0) },
-        isHealthy: observation.caughtUp.contains(node.id))
+        isHealthy: observation.caughtUp.contains(node.id), skew: clocks.skew(of: node.id))
     }
   }
 
   /// Another node told what it sees: a leader hears of workers, the others of everybody.
   mutating func observed(_ sightings: [Sighting], by node: NodeID) {
     if isLeader {
+      clocks.settle(voters: cluster.voters, own: options.node, at: now.monotonic)
       for sighting in sightings {
+        if sighting.node == node {
+          if sighting.isHealthy {
+            keeper.fullDisks.remove(node)
+          } else {
+            keeper.fullDisks.insert(node)
+          }
+          continue
+        }
         let at = now.monotonic - min(now.monotonic, sighting.silence &* 1_000_000)
         keeper.seen[sighting.node] = max(keeper.seen[sighting.node] ?? 0, at)
       }
     } else if node == leader {
       told = (sightings, now.monotonic)
+      for sighting in sightings {
+        if sighting.node == options.node {
+          clocks.told(skew: sighting.skew)
+        } else if let lag = sighting.lag {
+          // The leader's commit index is not below the one here.
+          acquaintances.heard(
+            sighting.node, committed: raft.commitIndex - min(raft.commitIndex, lag))
+        }
+      }
     }
   }
 }

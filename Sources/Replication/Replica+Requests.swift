@@ -72,7 +72,9 @@ extension Replica {
   }
 
   private mutating func finish(_ caller: Caller, _ outcome: Outcome) {
-    guard requests.local.removeValue(forKey: caller) != nil else { return }
+    guard requests.local.removeValue(forKey: caller) != nil, caller != Self.ownCaller else {
+      return
+    }
     effects.answers.append(.init(caller: caller, outcome: outcome))
   }
 

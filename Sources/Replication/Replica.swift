@@ -11,7 +11,7 @@
 
 package import Membership
 package import Raft
-import Schema
+package import Schema
 
 package struct Replica: Sendable {
   package struct Options: Sendable {
@@ -26,6 +26,11 @@ package struct Replica: Sendable {
     package var aliveFor: UInt64 = 30_000_000_000
     /// How many requests one batch decides at most.
     package var batch = 512
+    /// How this start of the node greets its peers.
+    package var greeting = Greeting(boot: 0, nonce: 0)
+    /// A log that is known to lack what the node had acknowledged up to that index; nil if it is
+    /// whole as far as the disk can tell.
+    package var lostUpTo: UInt64?
 
     package init(node: NodeID, name: String, raft: Machine.Options) {
       self.node = node
@@ -53,15 +58,28 @@ package struct Replica: Sendable {
   var stoppedBy: String?
   /// What the leader last told of the others, and when.
   var told: (sightings: [Sighting], at: UInt64)?
+  var standing = Standing()
+  var acquaintances: Acquaintances
+  /// When what is remembered of peers was last handed out to be stored.
+  var memoryStored: UInt64
+  var clocks = Clocks()
+  /// What the own clock said at the last input; `now` has it corrected.
+  var ownWall = Timestamp(milliseconds: 0)
+  /// When the append jobs that are not durable yet were handed out, oldest first.
+  var writing: ArraySlice<UInt64> = []
 
   /// A replica over a log whose events up to `cluster.lastIndex` are folded into `cluster`.
   /// - Parameters:
   ///   - hardState: as read from the disk, with its commit index at or above the applied one.
   ///   - log: the durable log; reads are synchronous.
+  ///   - memory: what was stored of peers (`ReplicaEffects.memory`).
   package init(
-    options: Options, cluster: Cluster, hardState: HardState, log: any StableLog, at clock: Clock
+    options: Options, cluster: Cluster, hardState: HardState, log: any StableLog,
+    memory: [Recollection] = [], at clock: Clock
   ) {
     self.options = options
+    acquaintances = Acquaintances(memory)
+    memoryStored = clock.monotonic
     self.cluster = cluster
     now = clock
     self.log = log
@@ -79,6 +97,7 @@ package struct Replica: Sendable {
           event: .leaderElected(LeaderElected(node: node))
         ).encoded()
       }, at: Time(monotonic: clock.monotonic, stamp: clock.wall.milliseconds))
+    if let index = options.lostUpTo { doubt(.lost(acknowledged: index)) }
   }
 
   /// Whether this node is the only voter: it may campaign at once.
@@ -91,6 +110,7 @@ package struct Replica: Sendable {
   package var deadline: UInt64 {
     var due = min(raft.deadline, requests.deadline ?? .max, reads.deadline ?? .max)
     if isLeader, let keeperDue = keeper.deadline { due = min(due, keeperDue) }
+    if raft.leader != nil { due = min(due, standing.nextBarrier, nextSightings) }
     return due
   }
 
@@ -98,13 +118,15 @@ package struct Replica: Sendable {
   /// taken first: requests of one batch become one append and one message per peer.
   package mutating func step(_ input: ReplicaInput, at clock: Clock) {
     guard stoppedBy == nil else { return }
-    now = clock
+    ownWall = clock.wall
+    now = Clock(monotonic: clock.monotonic, wall: clocks.corrected(clock.wall))
     switch input {
     case .tick:
       core(.tick)
       keeper.tickDue = true
     case .frame(let from, .raft(let message)):
       guard message.from == from.rawValue, message.to == options.node.rawValue else { return }
+      remember(message)
       core(.receive(message))
     case .frame(let from, .forward(let id, let request)):
       // Frames do not say who took the request in; if nobody else did, the sender did.
@@ -113,13 +135,19 @@ package struct Replica: Sendable {
       admit(request, from: .peer(from, id))
     case .frame(_, .answer(let id, let outcome)):
       answered(id, outcome)
-    case .frame(let from, .observed(let sightings)):
+    case .frame(let from, .observed(let sightings, let time)):
+      clocks.heard(time, of: from, at: clock)
       observed(sightings, by: from)
+    case .frame(let from, .recollection(let told)):
+      recall(told, by: from)
+    case .greeted(let peer, let greeting):
+      greeted(peer, greeting)
     case .request(let caller, let request, let deadline):
       requests.add(caller, request, deadline: deadline)
     case .read(let caller, let deadline):
       startRead(caller, deadline: deadline)
     case .appended(let ack):
+      _ = writing.popFirst()
       core(.appended(ack))
     case .disk(let full):
       diskFull = full
@@ -130,7 +158,7 @@ package struct Replica: Sendable {
     case .campaign:
       if raft.leader == nil { core(.campaign) }
     case .handOver:
-      if let heir = successor() { core(.transferLeader(to: heir.rawValue)) }
+      handOver()
     }
   }
 
@@ -141,12 +169,14 @@ package struct Replica: Sendable {
       followLeadership()
       expire()
       dispatchRequests()
+      seekStanding()
       keepRoles()
       decideBatch()
       drainCore()
       confirmReads()
       rounds += 1
     } while stoppedBy == nil && rounds < 64 && (raft.hasEffects || requests.hasWork(self))
+    keepMemory()
     defer { effects = ReplicaEffects() }
     effects.halt = stoppedBy
     return effects
@@ -181,7 +211,10 @@ package struct Replica: Sendable {
         effects.frames.append(.init(to: NodeID(message.to), frame: .raft(message)))
       }
       for read in out.reads { reads.confirmed(read) }
-      if let job = out.append { effects.appends.append(job) }
+      if let job = out.append {
+        effects.appends.append(job)
+        writing.append(now.monotonic)
+      }
       fold(out.committed)
       if stoppedBy != nil { return }
     }

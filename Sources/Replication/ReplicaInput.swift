@@ -38,6 +38,8 @@ package enum ReplicaInput: Sendable {
   case disk(full: Bool)
   /// The link to a peer closed.
   case linkClosed(NodeID)
+  /// A link with a peer opened, and this is how it presented itself.
+  case greeted(NodeID, Greeting)
   /// A worker was heard from.
   case seen(NodeID)
   /// Campaign if no leader is known: how a single node starts at once.
@@ -74,6 +76,11 @@ package struct ReplicaEffects: Sendable {
   package var reads: [ReadAnswer] = []
   /// Committed and applied since the last time, in order.
   package var events: [RecordedEvent] = []
+  /// What is remembered of peers: to be stored with the next write, if there is one; nil if nothing
+  /// worth storing changed.
+  package var memory: [Recollection]?
+  /// This node holds again what it had lost: what the disk found at its start is settled.
+  package var isSettled = false
   /// Whether leader, term or role changed.
   package var leadershipChanged = false
   /// An impossible state: stop, and why.

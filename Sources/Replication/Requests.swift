@@ -68,6 +68,12 @@ struct Requests: Sendable {
     earliest = min(earliest, deadline)
   }
 
+  /// Forgets a caller that wants no answer any more.
+  mutating func drop(_ caller: Caller) {
+    local[caller] = nil
+    idle.removeAll { $0 == caller }
+  }
+
   /// Takes what is past its deadline, in the order of the callers.
   mutating func takeExpired(at now: UInt64) -> [(Caller, Local)] {
     guard now >= earliest else { return [] }
@@ -97,7 +103,9 @@ extension Command {
   /// Whether a client may ask for it; the others are the leader's own.
   package var isClients: Bool {
     switch self {
-    case .issueToken, .revokeToken, .join, .leave, .removeNode, .refreshEndpoints: true
+    case .issueToken, .revokeToken, .join, .leave, .removeNode, .refreshEndpoints, .loseReplica,
+      .refetchReplica:
+      true
     case .assignRoles, .settle, .suspect, .recover: false
     }
   }

@@ -27,6 +27,10 @@ struct RoleKeeper: Sendable {
   private var changes: [NodeID: [UInt64]] = [:]
   /// When leadership was last offered to a successor.
   var offered: UInt64?
+  /// When this leader last tried to hand over because it is not fit to lead.
+  var handedOver: UInt64?
+  /// Peers that told that their disk takes no writes.
+  var fullDisks: Set<NodeID> = []
 
   /// How often the keeper looks, nanoseconds.
   static let interval: UInt64 = 200_000_000
@@ -42,6 +46,7 @@ struct RoleKeeper: Sendable {
     contactSince = [:]
     changes = [:]
     offered = nil
+    handedOver = nil
     nextLook = now
     lastSent = 0
     for peer in peers where seen[peer] == nil { seen[peer] = now }
@@ -73,7 +78,8 @@ struct RoleKeeper: Sendable {
         if silence < replica.options.raft.electionTimeout { reachable.insert(id) }
         if silence < replica.options.aliveFor { alive.insert(id) }
         if reachable.contains(id), let progress = replica.raft.progress(of: id.rawValue),
-          progress.state == .replicate, progress.match + 256 >= replica.raft.lastIndex
+          progress.state == .replicate, !progress.abstains, !fullDisks.contains(id),
+          progress.match + 256 >= replica.raft.lastIndex
         {
           caughtUp.insert(id)
         }
@@ -124,6 +130,7 @@ extension Replica {
     sendSightings()
     guard isLeader, keeper.tickDue || now.monotonic >= keeper.nextLook else { return }
     keeper.looked(at: now.monotonic)
+    handOverIfUnfit()
     guard let state = tail, cluster.leader == options.node, cluster.term == raft.term, !diskFull,
       !changeInFlight, raft.transferTarget == nil,
       !requests.queue.contains(where: { $0.origin == .keeper })
@@ -174,34 +181,60 @@ extension Replica {
     if !isLeader { keeper.unsent.insert(node) }
   }
 
-  /// Tells the leader of workers seen here; a leader tells everybody what it sees. Once a second.
+  /// When the next sightings are due.
+  var nextSightings: UInt64 { keeper.lastSent + 1_000_000_000 }
+
+  /// Tells the leader of workers seen here and how this node is; a leader tells everybody what it
+  /// sees. Once a second.
   private mutating func sendSightings() {
-    guard now.monotonic >= keeper.lastSent + 1_000_000_000 else { return }
+    guard now.monotonic >= nextSightings else { return }
     if isLeader {
       keeper.lastSent = now.monotonic
-      let sightings = self.sightings
       guard cluster.nodes.count > 1 else { return }
+      let sightings = self.sightings
       for node in cluster.controlPlane where node.id != options.node {
-        effects.frames.append(.init(to: node.id, frame: .observed(sightings)))
+        effects.frames.append(.init(to: node.id, frame: .observed(sightings, clock: ownWall)))
       }
-    } else if let leader, !keeper.unsent.isEmpty {
+    } else if let leader {
       keeper.lastSent = now.monotonic
-      effects.frames.append(
-        .init(
-          to: leader,
-          frame: .observed(keeper.unsent.sorted().map { Sighting(node: $0, silence: 0) })))
+      var sightings = keeper.unsent.sorted().map { Sighting(node: $0, silence: 0) }
+      sightings.append(Sighting(node: options.node, silence: 0, isHealthy: !isDiskUnfit))
+      effects.frames.append(.init(to: leader, frame: .observed(sightings, clock: ownWall)))
       keeper.unsent = []
     }
   }
 
-  /// The voter that should lead next: heard from, and furthest in the log.
+  /// Whether the disk takes no writes, or has not finished one within an election timeout.
+  var isDiskUnfit: Bool {
+    guard !diskFull, let oldest = writing.first else { return diskFull }
+    return now.monotonic - min(now.monotonic, oldest) > options.raft.electionTimeout
+  }
+
+  /// Another should lead if the disk here is full or too slow, or the clock is not the others'.
+  /// Tried again after a while: a handover that fails costs an election timeout of refused writes.
+  private mutating func handOverIfUnfit() {
+    guard isDiskUnfit || clocks.isWrong, raft.transferTarget == nil else { return }
+    if let last = keeper.handedOver, now.monotonic < last + 3 * options.raft.electionTimeout {
+      return
+    }
+    keeper.handedOver = now.monotonic
+    handOver()
+  }
+
+  /// Hands leadership to the best voter, if there is one that is fit.
+  mutating func handOver() {
+    if let heir = successor() { core(.transferLeader(to: heir.rawValue)) }
+  }
+
+  /// The voter that should lead next: heard from, fit, and furthest in the log.
   package func successor() -> NodeID? {
     guard isLeader else { return nil }
     let reachable = keeper.observation(of: self).reachable
     return cluster.nodes
       .filter {
-        $0.datastoreRole == .voter && $0.id != options.node
-          && reachable.contains($0.id)
+        $0.datastoreRole == .voter && $0.id != options.node && reachable.contains($0.id)
+          && !keeper.fullDisks.contains($0.id) && !clocks.isWrong(of: $0.id)
+          && raft.progress(of: $0.id.rawValue)?.abstains == false
       }
       .max { matched($0.id) < matched($1.record.id) }?.record.id
   }

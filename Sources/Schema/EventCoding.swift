@@ -37,6 +37,8 @@ extension WireEnvelope.OneOf_Event {
       self = .nodeSuspected(.with { $0.node = event.node.rawValue })
     case .nodeRecovered(let event):
       self = .nodeRecovered(.with { $0.node = event.node.rawValue })
+    case .replicaLost(let event): self = .replicaLost(WireReplicaLost(event))
+    case .replicaRefetched(let event): self = .replicaRefetched(WireReplicaRefetched(event))
     }
   }
 }
@@ -63,6 +65,8 @@ extension Event {
       self = .nodeSuspected(NodeSuspected(node: try nodeID(wire.node, "NodeSuspected.node")))
     case .nodeRecovered(let wire):
       self = .nodeRecovered(NodeRecovered(node: try nodeID(wire.node, "NodeRecovered.node")))
+    case .replicaLost(let wire): self = .replicaLost(try ReplicaLost(wire))
+    case .replicaRefetched(let wire): self = .replicaRefetched(try ReplicaRefetched(wire))
     // Named in the catalogue, without a meaning in this version.
     case .clusterImported: throw Malformed.unknown(.clusterImported)
     case .nodeReplaced: throw Malformed.unknown(.nodeReplaced)
@@ -70,8 +74,6 @@ extension Event {
     case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
     case .endpointPinned: throw Malformed.unknown(.endpointPinned)
     case .endpointUnpinned: throw Malformed.unknown(.endpointUnpinned)
-    case .replicaLost: throw Malformed.unknown(.replicaLost)
-    case .replicaRefetched: throw Malformed.unknown(.replicaRefetched)
     case .maintenanceEntered: throw Malformed.unknown(.maintenanceEntered)
     case .maintenanceExited: throw Malformed.unknown(.maintenanceExited)
     case .policyChanged: throw Malformed.unknown(.policyChanged)
@@ -216,5 +218,40 @@ extension RoleAssigned {
       },
       cause: try known(wire.cause, as: Cause.self, "RoleAssigned.cause"),
       departing: departing, joint: wire.joint)
+  }
+}
+
+extension WireReplicaLost {
+  init(_ event: ReplicaLost) {
+    self.init()
+    node = event.node.rawValue
+    acknowledged = event.acknowledged
+    found = event.found
+    boot = event.boot
+  }
+}
+
+extension ReplicaLost {
+  init(_ wire: WireReplicaLost) throws(Malformed) {
+    self.init(
+      node: try nodeID(wire.node, "ReplicaLost.node"),
+      acknowledged: try bounded(wire.acknowledged, "ReplicaLost.acknowledged"),
+      found: try bounded(wire.found, "ReplicaLost.found"), boot: wire.boot)
+  }
+}
+
+extension WireReplicaRefetched {
+  init(_ event: ReplicaRefetched) {
+    self.init()
+    node = event.node.rawValue
+    index = event.index
+  }
+}
+
+extension ReplicaRefetched {
+  init(_ wire: WireReplicaRefetched) throws(Malformed) {
+    self.init(
+      node: try nodeID(wire.node, "ReplicaRefetched.node"),
+      index: try bounded(wire.index, "ReplicaRefetched.index"))
   }
 }

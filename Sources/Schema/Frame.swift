@@ -12,8 +12,10 @@ package enum Frame: Equatable, Sendable {
   case forward(id: UInt64, request: Request)
   /// What became of the request forwarded under `id`.
   case answer(id: UInt64, outcome: Outcome)
-  /// What the sender sees of nodes, workers included.
-  case observed([Sighting])
+  /// What the sender sees of nodes, workers included, and what time it has.
+  case observed([Sighting], clock: Timestamp)
+  /// What the sender remembers of the receiver.
+  case recollection(Recollection)
 }
 
 /// What a node sees of another: live opinion, never recorded.
@@ -25,12 +27,17 @@ package struct Sighting: Hashable, Sendable {
   package var lag: UInt64?
   /// Within reach, caught up, and its disk takes writes.
   package var isHealthy: Bool
+  /// How far its clock is ahead of the median of all clocks, in milliseconds; nil if unknown.
+  package var skew: Int64?
 
-  package init(node: NodeID, silence: UInt64, lag: UInt64? = nil, isHealthy: Bool = false) {
+  package init(
+    node: NodeID, silence: UInt64, lag: UInt64? = nil, isHealthy: Bool = false, skew: Int64? = nil
+  ) {
     self.node = node
     self.silence = silence
     self.lag = lag
     self.isHealthy = isHealthy
+    self.skew = skew
   }
 }
 
@@ -64,8 +71,14 @@ extension Frame {
           $0.id = id
           $0.outcome = WireAnswer.OneOf_Outcome(outcome)
         })
-    case .observed(let sightings):
-      wire.body = .observed(.with { $0.sightings = sightings.map(WireObserved.Sighting.init) })
+    case .observed(let sightings, let clock):
+      wire.body = .observed(
+        .with {
+          $0.sightings = sightings.map(WireObserved.Sighting.init)
+          $0.clock = clock.milliseconds
+        })
+    case .recollection(let recollection):
+      wire.body = .recollection(WireRecollection(recollection))
     }
     return serialized(wire)
   }
@@ -89,8 +102,10 @@ extension Frame {
         try observed.sightings.map { (wire) throws(Malformed) in
           Sighting(
             node: try nodeID(wire.node, "Observed.node"), silence: wire.silence,
-            lag: wire.hasLag ? wire.lag : nil, isHealthy: wire.healthy)
-        })
+            lag: wire.hasLag ? wire.lag : nil, isHealthy: wire.healthy,
+            skew: wire.hasSkew ? wire.skew : nil)
+        }, clock: Timestamp(milliseconds: observed.clock))
+    case .recollection(let wire): self = .recollection(try Recollection(wire))
     }
   }
 }
@@ -102,6 +117,7 @@ extension WireObserved.Sighting {
     silence = value.silence
     if let lag = value.lag { self.lag = lag }
     healthy = value.isHealthy
+    if let skew = value.skew { self.skew = skew }
   }
 }
 

@@ -21,6 +21,7 @@ extension WireRaftMessage {
     from = message.from
     to = message.to
     term = message.term
+    abstains = message.abstains
     body = OneOf_Body(message.body)
   }
 }
@@ -90,6 +91,7 @@ extension Raft.Message {
     self.init(
       from: try peer(wire.from, "RaftMessage.from"), to: try peer(wire.to, "RaftMessage.to"),
       term: try bounded(wire.term, "RaftMessage.term"), body)
+    abstains = wire.abstains
   }
 }
 

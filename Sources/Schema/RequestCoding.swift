@@ -34,7 +34,7 @@ extension Request {
       guard assigned.assignments.ascends(by: \.node) else {
         throw .invalid("RoleAssigned.assignments", why: "are not sorted, or name a node twice")
       }
-    case .revokeToken, .leave, .settle, .suspect, .recover: break
+    case .revokeToken, .leave, .settle, .suspect, .recover, .loseReplica, .refetchReplica: break
     }
   }
 }
@@ -108,6 +108,7 @@ extension WireRequest {
     actor = value.actor
     reason = value.reason
     command = WireCommand(value.command)
+    origin = value.origin?.rawValue ?? 0
   }
 }
 
@@ -116,7 +117,7 @@ extension Request {
     guard wire.hasCommand else { throw .missing("Request.command") }
     self.init(
       id: CommandID(high: wire.idHigh, low: wire.idLow), command: try Command(wire.command),
-      actor: wire.actor, reason: wire.reason)
+      actor: wire.actor, reason: wire.reason, origin: wire.origin == 0 ? nil : NodeID(wire.origin))
     try checkLimits()
   }
 }
@@ -146,6 +147,8 @@ extension WireCommand {
     case .settle: command = .settle(WireCommand.Settle())
     case .suspect(let node): command = .suspect(.with { $0.id = node.rawValue })
     case .recover(let node): command = .recover(.with { $0.id = node.rawValue })
+    case .loseReplica(let lost): command = .loseReplica(WireReplicaLost(lost))
+    case .refetchReplica(let told): command = .refetchReplica(WireReplicaRefetched(told))
     }
   }
 }
@@ -170,6 +173,8 @@ extension Command {
     case .settle: self = .settle
     case .suspect(let wire): self = .suspect(try nodeID(wire.id, "Command.suspect"))
     case .recover(let wire): self = .recover(try nodeID(wire.id, "Command.recover"))
+    case .loseReplica(let wire): self = .loseReplica(try ReplicaLost(wire))
+    case .refetchReplica(let wire): self = .refetchReplica(try ReplicaRefetched(wire))
     case nil: throw .missing("Command.command")
     }
   }

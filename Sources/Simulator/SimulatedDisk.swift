@@ -52,8 +52,8 @@ package final class SimulatedDisk: StableLog {
   /// The term of an entry of `synced`.
   package func syncedTerm(at index: Index) -> Term? { durable.withLock { $0.term(at: index) } }
 
-  /// Puts an image in place, synced: a log as it is created.
-  private func install(_ image: Image) {
+  /// Puts an image in place, synced: a log as it is created, or a disk put back to an older state.
+  package func install(_ image: Image) {
     visible.withLock { $0 = image }
     durable.withLock { $0 = image }
   }

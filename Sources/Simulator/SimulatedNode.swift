@@ -17,6 +17,8 @@ package final class SimulatedNode {
   var running: Running?
   /// How many times it was started; what was meant for an earlier start is void.
   package internal(set) var boot = 0
+  /// How its present start greets its peers.
+  var greeting = Greeting(boot: 0, nonce: 0)
   /// It will never be started again.
   package internal(set) var isGone = false
 

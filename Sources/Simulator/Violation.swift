@@ -23,6 +23,7 @@ package enum Law: String, Sendable, CaseIterable {
   case noHalt = "no replica halts"
   case noSpin = "a node whose time is not yet due waits"
   case liveness = "a healed cluster recovers"
+  case asTold = "a scenario ends as it was told"
 }
 
 /// A law was broken: which, and how.

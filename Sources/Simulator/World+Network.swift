@@ -51,7 +51,7 @@ extension World {
       } catch {
         throw Violation(.codec, "\(parcel.frame) is malformed: \(error)")
       }
-      if frame.comparable != parcel.frame.comparable {
+      if frame != parcel.frame {
         throw Violation(.codec, "\(parcel.frame) became \(frame)")
       }
     }
@@ -84,14 +84,5 @@ extension World {
     append.entries[0].payload = envelope.encoded()
     message.body = .append(append)
     return .raft(message)
-  }
-}
-
-extension Frame {
-  /// Without what frames do not carry: who took a request in.
-  fileprivate var comparable: Frame {
-    guard case .forward(let id, var request) = self else { return self }
-    request.origin = nil
-    return .forward(id: id, request: request)
   }
 }

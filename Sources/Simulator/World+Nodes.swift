@@ -48,6 +48,8 @@ extension World {
     var settings = Replica.Options(node: node.id, name: node.id.description, raft: raft)
     settings.damping = options.damping
     settings.aliveFor = 3 * options.damping
+    node.greeting = Greeting(boot: UInt64(node.boot), nonce: node.dice.next())
+    settings.greeting = node.greeting
     let wholeLog = options.plant == .foldsUncommitted ? node.disk.lastIndex : nil
     let cluster = try node.disk.fold(through: wholeLog)
     var hardState = node.disk.synced.hardState
@@ -61,6 +63,10 @@ extension World {
     note(1, UInt64(node.index), UInt64(node.boot), running.raft.term) {
       "\(node.name) starts: boot \(node.boot) term \(running.raft.term) "
         + "last \(running.raft.lastIndex) applied \(running.raft.appliedIndex)"
+    }
+    for peer in nodes where peer.isUp && peer.index != node.index {
+      post(.greeted(peer.id, peer.greeting), to: node)
+      post(.greeted(node.id, node.greeting), to: peer)
     }
     if running.replica.isAlone { post(.campaign, to: node) }
     post(.tick, to: node)
@@ -233,6 +239,7 @@ extension World {
     case .seen(let node): "seen \(node)"
     case .campaign: "campaign"
     case .handOver: "hand over"
+    case .greeted(let peer, let greeting): "\(peer) greets, boot \(greeting.boot)"
     }
   }
 }

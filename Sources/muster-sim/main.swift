@@ -56,6 +56,8 @@ func usage(_ problem: String) -> Never {
     muster-sim: \(problem)
     usage: muster-sim --seeds A..B [--seconds S]            runs seeds A to B
            muster-sim --seed N [--seconds S] [--trace]      runs one, and tells everything
+           muster-sim --scenarios                           lists the scripted scenarios
+           muster-sim --scenario NAME                       plays one, and tells everything
     A seed is one simulated cluster: S seconds of faults and requests (30), then healing.
     --violent makes worlds in which leaders never last.
     --plant NAME puts a known bug into the simulated machines, to see it found.
@@ -86,7 +88,9 @@ func summary(_ total: Statistics, wall: Double) -> String {
     """
 }
 
-let arguments = Arguments(Array(CommandLine.arguments.dropFirst()))
+let words = Array(CommandLine.arguments.dropFirst())
+if let request = ScenarioRequest(words) { exit(request.run()) }
+let arguments = Arguments(words)
 let start = ContinuousClock.now
 var total = Statistics()
 var failures = 0

@@ -66,6 +66,8 @@ import Testing
           departing: .init(node: NodeID(3), kind: .leave, forced: false), joint: true)),
       .rolesSettled(RolesSettled()), .nodeRecovered(NodeRecovered(node: NodeID(1))),
       .nodeSuspected(NodeSuspected(node: nobody)),
+      .replicaLost(ReplicaLost(node: nobody, acknowledged: 2, found: 1, boot: 1)),
+      .replicaRefetched(ReplicaRefetched(node: NodeID(1), index: 2)),
     ]
     for event in events { #expect(inconsistency(stage, event) != nil, "\(event)") }
     #expect(Stage().cluster.isFormed == false)

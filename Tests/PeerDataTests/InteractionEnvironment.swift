@@ -184,6 +184,7 @@ struct InteractionEnvironment {
     options.forwardsProposals = true
     options.forgottenLeaderDelay = nil
     options.tellsCommitToCandidates = false
+    options.awaitsOwnVote = false
     let ids = { (key: String) in directive.values(key).compactMap { PeerID($0) }.sorted() }
     let start = Snapshot(
       index: number("index").map { Index($0) } ?? 0, term: 1,

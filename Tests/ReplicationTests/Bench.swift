@@ -25,6 +25,11 @@ final class Bench {
   var reads: [Caller: Bool] = [:]
   var events: [[RecordedEvent]]
   private(set) var halted: [String?]
+  private(set) var greetings: [Greeting]
+  /// What each node last wanted to be stored of its peers.
+  var memories: [[Recollection]]
+  /// Whether a node holds everything again that it had lost.
+  private(set) var settled: [Bool]
   private var drawn: UInt64 = 0
 
   static let start: Int64 = 1_767_225_600_000
@@ -59,6 +64,9 @@ final class Bench {
     jobs = [[AppendJob]](repeating: [], count: count)
     events = [[RecordedEvent]](repeating: [], count: count)
     halted = [String?](repeating: nil, count: count)
+    greetings = (0..<count).map { Greeting(boot: 1, nonce: UInt64($0 + 1) << 8 | 1) }
+    memories = [[Recollection]](repeating: [], count: count)
+    settled = [Bool](repeating: false, count: count)
     for position in 0..<count {
       let disk = SimulatedDisk()
       if position == 0 {
@@ -78,20 +86,33 @@ final class Bench {
     }
   }
 
-  private func makeReplica(_ position: Int, boot: UInt64) -> Replica {
+  private func makeReplica(
+    _ position: Int, boot: UInt64, lostUpTo: UInt64? = nil
+  ) -> Replica {
     let id = ids[position]
     var raft = Machine.Options(id: id.rawValue, seed: id.rawValue << 32 | boot)
     raft.electionTimeout = 1_000_000_000 * UInt64(position + 1)
     let cluster = (try? disks[position].fold()) ?? Cluster()
+    var options = Replica.Options(node: id, name: id.description, raft: raft)
+    options.greeting = greetings[position]
+    options.lostUpTo = lostUpTo
     return Replica(
-      options: Replica.Options(node: id, name: id.description, raft: raft), cluster: cluster,
-      hardState: disks[position].syncedState, log: disks[position], at: clock(position))
+      options: options, cluster: cluster, hardState: disks[position].syncedState,
+      log: disks[position], memory: memories[position], at: clock(position))
   }
 
   /// A crash: what was not synced is gone.
-  func restart(_ position: Int, boot: UInt64 = 2) {
+  func restart(_ position: Int, boot: UInt64 = 2, lostUpTo: UInt64? = nil) {
     jobs[position] = []
-    replicas[position] = makeReplica(position, boot: boot)
+    settled[position] = false
+    greetings[position] = Greeting(boot: boot, nonce: UInt64(position + 1) << 8 | boot)
+    replicas[position] = makeReplica(position, boot: boot, lostUpTo: lostUpTo)
+  }
+
+  /// A link between two nodes opens: each hears how the other presents itself.
+  func link(_ a: Int, _ b: Int) {
+    give(a, .greeted(ids[b], greetings[b]))
+    give(b, .greeted(ids[a], greetings[a]))
   }
 
   func clock(_ position: Int) -> Clock {
@@ -113,6 +134,8 @@ final class Bench {
     for answer in effects.answers { answers[answer.caller] = answer.outcome }
     for read in effects.reads { reads[read.caller] = read.confirmed }
     halted[position] = halted[position] ?? effects.halt
+    if let memory = effects.memory { memories[position] = memory }
+    if effects.isSettled { settled[position] = true }
   }
 
   /// The disk has done everything it was given.
@@ -214,6 +237,8 @@ final class Bench {
   func code(_ caller: Caller) -> String? {
     if case .refused(let code, _, _)? = answers[caller] { code } else { nil }
   }
+
+  func abstains(_ position: Int) -> Bool { replicas[position].raft.abstains }
 
   func isCommitted(_ caller: Caller) -> Bool {
     if case .committed? = answers[caller] { true } else { false }

@@ -202,15 +202,17 @@ import Testing
 
   @Test("Frames and greetings that mean nothing are refused")
   func framesAreChecked() {
+    let noon = Timestamp(milliseconds: 43_200_000)
     #expect(throws: Malformed.missing("Frame.body")) { try Frame(decoding: []) }
     let group =
-      Frame.observed([Sighting(node: Samples.n1, silence: 1)]).encoded()
+      Frame.observed([Sighting(node: Samples.n1, silence: 1)], clock: noon).encoded()
       + Proto().varint(1, 3).bytes
     #expect(throws: Malformed.invalid("Frame.group", why: "names the unknown group 3")) {
       try Frame(decoding: group)
     }
     #expect(throws: Malformed.missing("Observed.node")) {
-      try Frame(decoding: Frame.observed([Sighting(node: NodeID(0), silence: 1)]).encoded())
+      try Frame(
+        decoding: Frame.observed([Sighting(node: NodeID(0), silence: 1)], clock: noon).encoded())
     }
     for outcome: Outcome in [
       .committed(first: 0, last: 3), .committed(first: 4, last: 3),

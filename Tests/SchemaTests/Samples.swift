@@ -83,6 +83,11 @@ enum Samples {
     ("roles.settled", .rolesSettled(RolesSettled())),
     ("node.suspected", .nodeSuspected(NodeSuspected(node: n2))),
     ("node.recovered", .nodeRecovered(NodeRecovered(node: n2))),
+    (
+      "replica.lost",
+      .replicaLost(ReplicaLost(node: n2, acknowledged: 1045, found: 1040, boot: 4))
+    ),
+    ("replica.refetched", .replicaRefetched(ReplicaRefetched(node: n2, index: 1050))),
   ]
 
   static func envelope(_ event: Event) -> Envelope {
@@ -102,10 +107,15 @@ enum Samples {
     ("settle", request(.settle)),
     ("suspect", request(.suspect(n2))),
     ("recover", request(.recover(n2))),
+    (
+      "lose-replica",
+      request(.loseReplica(ReplicaLost(node: n2, acknowledged: 1045, found: 1040, boot: 4)))
+    ),
+    ("refetch-replica", request(.refetchReplica(ReplicaRefetched(node: n2, index: 1050)))),
   ]
 
   static func request(_ command: Command, reason: String = "drill") -> Request {
-    Request(id: self.command, command: command, actor: "root@n1", reason: reason)
+    Request(id: self.command, command: command, actor: "root@n1", reason: reason, origin: n1)
   }
 
   static let entries = [
@@ -172,10 +182,18 @@ enum Samples {
       ("answer_no-leader", .answer(id: 12, outcome: .notLeader(leader: nil))),
       (
         "observed",
-        .observed([
-          Sighting(node: n1, silence: 38, lag: 0, isHealthy: true),
-          Sighting(node: n3, silence: 61_000),
-        ])
+        .observed(
+          [
+            Sighting(node: n1, silence: 38, lag: 0, isHealthy: true),
+            Sighting(node: n3, silence: 61_000, skew: -12),
+          ], clock: Timestamp(milliseconds: 1_760_000_000_000))
+      ),
+      (
+        "recollection",
+        .recollection(
+          Recollection(
+            node: n2, boot: 4, nonce: 0xabad_1dea, term: 9, acknowledged: 1045, committed: 1043,
+            isContested: true))
       ),
     ]
 

@@ -27,6 +27,8 @@ final class Board: Sendable {
     var leaderLost: UInt64?
     var appliedIndex: UInt64 = 0
     var peers: [PeerTarget] = []
+    /// How peers presented themselves when they were last admitted.
+    var greetings: [UInt64: Greeting] = [:]
     var onPeers: (@Sendable ([PeerTarget]) -> Void)?
   }
   private let state: Mutex<State>
@@ -182,6 +184,7 @@ final class Board: Sendable {
       guard member.role == .controlPlane, member.id == hello.node else {
         return .refuse(reply: [0], reason: "\(member.name) is not the control-plane node it says")
       }
+      note(hello)
       return .accept(peer: member.id.rawValue)
     }
     guard let entry = introduced(by: hello, key: key, directory) else {
@@ -192,8 +195,21 @@ final class Board: Sendable {
       return (refreshPeers(&state), state.onPeers)
     }
     if let tell = news.1 { context.coreLoop.execute { tell(news.0) } }
+    note(hello)
     return .accept(peer: entry.id.rawValue)
   }
+
+  private func note(_ hello: Hello) {
+    state.withLock {
+      $0.greetings[hello.node.rawValue] = Greeting(boot: hello.boot, nonce: hello.nonce)
+    }
+  }
+
+  /// How a peer presented itself when it was admitted.
+  func greeting(of peer: UInt64) -> Greeting? { state.withLock { $0.greetings[peer] } }
+
+  /// How this start of the node presents itself.
+  var start: Greeting { Greeting(boot: hello.boot, nonce: hello.nonce) }
 
   /// Follows a chain of introductions from a member that is known here to the one who speaks.
   private func introduced(by hello: Hello, key: Digest, _ directory: Directory)
@@ -253,7 +269,9 @@ extension Event {
     case .clusterFormed, .nodeJoined, .nodeLeft, .nodeRemoved, .endpointRefreshed, .nodeSuspected,
       .nodeRecovered, .roleAssigned:
       true
-    case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled: false
+    case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
+      .replicaRefetched:
+      false
     }
   }
 }

@@ -50,6 +50,11 @@ final class ControlPlane: Sendable {
   static func start(_ context: NodeContext, hooks: Hooks) async throws -> ControlPlane {
     let log = try openLog(context)
     var cluster = try await restore(log)
+    let lost = log.findings.compactMap(\.lostUpTo).max()
+    if let lost, cluster.nodes.filter(\.isControlPlane).count == 1 {
+      log.close()
+      throw forgotten(context, lost, cluster.lastIndex)
+    }
     let board = try Board(context: context, log: log)
     board.publish([], cluster, everything: true)
     let inbox = ReplicaInbox(loop: context.coreLoop)
@@ -64,7 +69,8 @@ final class ControlPlane: Sendable {
       throw Failure.starting("listen for peers", error)
     }
     let replica = Replica(
-      options: options(context), cluster: cluster, hardState: log.hardState, log: log,
+      options: options(context, board.start, lostUpTo: lost), cluster: cluster,
+      hardState: log.hardState, log: log, memory: try memory(log),
       at: Clock(monotonic: ReplicaDriver.now(), wall: .now))
     cluster = Cluster()
     board.onPeersChanged { peers in
@@ -117,18 +123,31 @@ final class ControlPlane: Sendable {
     } catch {
       throw Failure(error.description, exitCode: error.exitCode)
     }
-    for finding in log.findings {
-      guard !finding.isLogBehind else {
-        log.close()
-        throw Failure(
-          "cannot start: the log in \(log.directory) is older than what this node had "
-            + "acknowledged, as after restoring an old copy, and a node that forgot must not vote. "
-            + "Remove it on another node (muster remove-node \(context.file.name) --force), move "
-            + "\(context.directory.path) aside and join again", exitCode: 65)
-      }
-      context.logger.warning("\(finding)")
-    }
+    for finding in log.findings { context.logger.warning("\(finding)") }
     return log
+  }
+
+  private static func forgotten(
+    _ context: NodeContext, _ acknowledged: UInt64, _ last: UInt64
+  ) -> Failure {
+    Failure(
+      "cannot start: the log in \(context.directory.log) ends at \(last) and this node had "
+        + "acknowledged \(acknowledged), as after restoring an old copy, and it knows no other "
+        + "control-plane node that could give it the rest. With a newer copy, restore that; else "
+        + "see what can be kept with muster repair --data-dir \(context.directory.path)",
+      exitCode: 65)
+  }
+
+  /// What this node remembers of its peers.
+  private static func memory(_ log: EventLog) throws -> [Recollection] {
+    do {
+      guard let bytes = try log.fact(ReplicaDriver.memoryFact) else { return [] }
+      return try Recollection.decode(bytes)
+    } catch let fault as Fault {
+      throw Failure(fault.description, exitCode: fault.exitCode)
+    } catch {
+      throw damaged(log, "what it remembers of its peers is unreadable: \(error)")
+    }
   }
 
   /// Folds what is known to be committed. The next entries are read and decoded while those before
@@ -173,10 +192,15 @@ final class ControlPlane: Sendable {
         + "aside and join again as a new node", exitCode: 65)
   }
 
-  private static func options(_ context: NodeContext) -> Replica.Options {
+  private static func options(
+    _ context: NodeContext, _ greeting: Greeting, lostUpTo lost: UInt64?
+  ) -> Replica.Options {
     let node = context.file.nodeID ?? NodeID(1)
     let raft = Machine.Options(id: node.rawValue, seed: Random.number())
-    return Replica.Options(node: node, name: context.file.name, raft: raft)
+    var options = Replica.Options(node: node, name: context.file.name, raft: raft)
+    options.greeting = greeting
+    options.lostUpTo = lost
+    return options
   }
 
   private static func makeLinks(
@@ -205,6 +229,9 @@ final class ControlPlane: Sendable {
         case .opened(let peer, let direction):
           logger.debug("an \(direction) link with \(NodeID(peer)) opened")
           if direction == .inbound { board.redial() }
+          if let greeting = board.greeting(of: peer) {
+            inbox.post([.greeted(NodeID(peer), greeting)])
+          }
         case .refused(_, let reply):
           if let departure = try? JSON.decode(NodeFile.Departure.self, reply) {
             hooks.departed(departure)

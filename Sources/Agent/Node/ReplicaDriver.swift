@@ -35,6 +35,8 @@ final class ReplicaDriver: Sendable {
     /// Not yet durable because the disk is full; the first of them is tried again.
     var stalled: [AppendJob] = []
     var stopped = false
+    /// What the replica remembers of its peers, to go with the next write.
+    var memory: [UInt8]?
 
     init(_ replica: Replica) { self.replica = replica }
   }
@@ -142,8 +144,13 @@ final class ReplicaDriver: Sendable {
     if !effects.events.isEmpty { observer.applied(effects.events, owned.replica) }
     if effects.leadershipChanged { observer.leadershipChanged(owned.replica) }
     send(effects.frames)
+    if let memory = effects.memory { owned.memory = Recollection.encode(memory) }
     for job in effects.appends {
       if owned.stalled.isEmpty { append(job) } else { owned.stalled.append(job) }
+    }
+    if effects.isSettled {
+      logger.notice("this node holds everything again that it had acknowledged: it votes")
+      log.submit(LogWrite(settlesFindings: true))
     }
     for answer in effects.answers {
       owned.waiting.removeValue(forKey: answer.caller)?.resume(returning: answer.outcome)
@@ -168,11 +175,21 @@ final class ReplicaDriver: Sendable {
 
   /// Gives a job to the disk; what it releases leaves when it is durable.
   private func append(_ job: AppendJob) {
+    let owned = self.owned.value
+    var facts: [String: [UInt8]] = [:]
+    // Never a write of its own: an idle node does not touch its disk.
+    if job.mustSync, let memory = owned.memory {
+      facts[Self.memoryFact] = memory
+      owned.memory = nil
+    }
     log.submit(
-      LogWrite(entries: job.entries, hardState: job.hardState) { result in
+      LogWrite(entries: job.entries, hardState: job.hardState, facts: facts) { result in
         self.loop.execute { self.appended(job, result) }
       })
   }
+
+  /// The name under which the log keeps what is remembered of peers.
+  static let memoryFact = "peers"
 
   private func appended(_ job: AppendJob, _ result: Result<Void, Fault>) {
     let owned = self.owned.value

@@ -181,6 +181,14 @@ nonisolated struct WireFrame: Sendable {
     set {body = .observed(newValue)}
   }
 
+  var recollection: WireRecollection {
+    get {
+      if case .recollection(let v)? = body {return v}
+      return WireRecollection()
+    }
+    set {body = .recollection(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -188,6 +196,7 @@ nonisolated struct WireFrame: Sendable {
     case forward(WireForward)
     case answer(WireAnswer)
     case observed(WireObserved)
+    case recollection(WireRecollection)
 
   }
 
@@ -337,6 +346,9 @@ nonisolated struct WireObserved: Sendable {
 
   var sightings: [WireObserved.Sighting] = []
 
+  /// The sender's wall clock, milliseconds since 1970; 0 from a sender that does not say.
+  var clock: Int64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct Sighting: Sendable {
@@ -362,12 +374,67 @@ nonisolated struct WireObserved: Sendable {
     /// Within reach, caught up, and its disk takes writes.
     var healthy: Bool = false
 
+    /// How far its clock is ahead of the median of all clocks, in milliseconds; absent if unknown.
+    var skew: Int64 {
+      get {_skew ?? 0}
+      set {_skew = newValue}
+    }
+    /// Returns true if `skew` has been explicitly set.
+    var hasSkew: Bool {self._skew != nil}
+    /// Clears the value of `skew`. Subsequent reads from it will return its default value.
+    mutating func clearSkew() {self._skew = nil}
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
 
     fileprivate var _lag: UInt64? = nil
+    fileprivate var _skew: Int64? = nil
   }
+
+  init() {}
+}
+
+/// What the sender knows of the receiver, told when a link opens: the receiver compares it with
+/// what it knows of itself, and so finds out that its disk was rolled back or cloned.
+nonisolated struct WireRecollection: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var node: UInt64 = 0
+
+  /// Of its latest start that was greeted.
+  var boot: UInt64 = 0
+
+  var nonce: UInt64 = 0
+
+  /// The highest term it was durably in.
+  var term: UInt64 = 0
+
+  /// What it acknowledged in that term.
+  var acknowledged: UInt64 = 0
+
+  /// What it acknowledged and is committed.
+  var committed: UInt64 = 0
+
+  /// Two of its starts were alive at once.
+  var contested: Bool = false
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// What a node remembers of all its peers, as kept beside its log.
+nonisolated struct WireRecollections: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var peers: [WireRecollection] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 }
@@ -480,6 +547,9 @@ nonisolated struct WireRaftMessage: Sendable {
     }
     set {body = .readIndexResponse(newValue)}
   }
+
+  /// The sender may have forgotten what it promised: this counts for no majority.
+  var abstains: Bool = false
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -996,7 +1066,7 @@ nonisolated extension WireIntroduction: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Frame"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}group\0\u{1}raft\0\u{1}forward\0\u{1}answer\0\u{1}observed\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}group\0\u{1}raft\0\u{1}forward\0\u{1}answer\0\u{1}observed\0\u{1}recollection\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1057,6 +1127,19 @@ nonisolated extension WireFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
           self.body = .observed(v)
         }
       }()
+      case 6: try {
+        var v: WireRecollection?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .recollection(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .recollection(v)
+        }
+      }()
       default: break
       }
     }
@@ -1086,6 +1169,10 @@ nonisolated extension WireFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     case .observed?: try {
       guard case .observed(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .recollection?: try {
+      guard case .recollection(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     }()
     case nil: break
     }
@@ -1382,7 +1469,7 @@ nonisolated extension WireAnswer.NotLeader: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension WireObserved: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Observed"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sightings\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sightings\0\u{1}clock\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1391,6 +1478,7 @@ nonisolated extension WireObserved: SwiftProtobuf.Message, SwiftProtobuf._Messag
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.sightings) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.clock) }()
       default: break
       }
     }
@@ -1400,11 +1488,15 @@ nonisolated extension WireObserved: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.sightings.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.sightings, fieldNumber: 1)
     }
+    if self.clock != 0 {
+      try visitor.visitSingularInt64Field(value: self.clock, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireObserved, rhs: WireObserved) -> Bool {
     if lhs.sightings != rhs.sightings {return false}
+    if lhs.clock != rhs.clock {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1412,7 +1504,7 @@ nonisolated extension WireObserved: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = WireObserved.protoMessageName + ".Sighting"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}silence\0\u{1}lag\0\u{1}healthy\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}silence\0\u{1}lag\0\u{1}healthy\0\u{1}skew\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1424,6 +1516,7 @@ nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobu
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.silence) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self._lag) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.healthy) }()
+      case 5: try { try decoder.decodeSingularSInt64Field(value: &self._skew) }()
       default: break
       }
     }
@@ -1446,6 +1539,9 @@ nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobu
     if self.healthy != false {
       try visitor.visitSingularBoolField(value: self.healthy, fieldNumber: 4)
     }
+    try { if let v = self._skew {
+      try visitor.visitSingularSInt64Field(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1454,6 +1550,97 @@ nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobu
     if lhs.silence != rhs.silence {return false}
     if lhs._lag != rhs._lag {return false}
     if lhs.healthy != rhs.healthy {return false}
+    if lhs._skew != rhs._skew {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRecollection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Recollection"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}boot\0\u{1}nonce\0\u{1}term\0\u{1}acknowledged\0\u{1}committed\0\u{1}contested\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.boot) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.nonce) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.term) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.acknowledged) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.committed) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.contested) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.node != 0 {
+      try visitor.visitSingularFixed64Field(value: self.node, fieldNumber: 1)
+    }
+    if self.boot != 0 {
+      try visitor.visitSingularUInt64Field(value: self.boot, fieldNumber: 2)
+    }
+    if self.nonce != 0 {
+      try visitor.visitSingularFixed64Field(value: self.nonce, fieldNumber: 3)
+    }
+    if self.term != 0 {
+      try visitor.visitSingularUInt64Field(value: self.term, fieldNumber: 4)
+    }
+    if self.acknowledged != 0 {
+      try visitor.visitSingularUInt64Field(value: self.acknowledged, fieldNumber: 5)
+    }
+    if self.committed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.committed, fieldNumber: 6)
+    }
+    if self.contested != false {
+      try visitor.visitSingularBoolField(value: self.contested, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRecollection, rhs: WireRecollection) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.boot != rhs.boot {return false}
+    if lhs.nonce != rhs.nonce {return false}
+    if lhs.term != rhs.term {return false}
+    if lhs.acknowledged != rhs.acknowledged {return false}
+    if lhs.committed != rhs.committed {return false}
+    if lhs.contested != rhs.contested {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRecollections: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Recollections"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}peers\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.peers) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.peers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.peers, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRecollections, rhs: WireRecollections) -> Bool {
+    if lhs.peers != rhs.peers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1461,7 +1648,7 @@ nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".RaftMessage"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}from\0\u{1}to\0\u{1}term\0\u{1}append\0\u{3}append_response\0\u{1}vote\0\u{3}vote_response\0\u{1}heartbeat\0\u{3}heartbeat_response\0\u{1}snapshot\0\u{3}timeout_now\0\u{3}transfer_leader\0\u{1}propose\0\u{3}read_index\0\u{3}read_index_response\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}from\0\u{1}to\0\u{1}term\0\u{1}append\0\u{3}append_response\0\u{1}vote\0\u{3}vote_response\0\u{1}heartbeat\0\u{3}heartbeat_response\0\u{1}snapshot\0\u{3}timeout_now\0\u{3}transfer_leader\0\u{1}propose\0\u{3}read_index\0\u{3}read_index_response\0\u{1}abstains\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1628,6 +1815,7 @@ nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.body = .readIndexResponse(v)
         }
       }()
+      case 16: try { try decoder.decodeSingularBoolField(value: &self.abstains) }()
       default: break
       }
     }
@@ -1698,6 +1886,9 @@ nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     }()
     case nil: break
     }
+    if self.abstains != false {
+      try visitor.visitSingularBoolField(value: self.abstains, fieldNumber: 16)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1706,6 +1897,7 @@ nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.to != rhs.to {return false}
     if lhs.term != rhs.term {return false}
     if lhs.body != rhs.body {return false}
+    if lhs.abstains != rhs.abstains {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

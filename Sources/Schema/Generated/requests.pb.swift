@@ -62,6 +62,12 @@ nonisolated struct WireRequest: @unchecked Sendable {
   /// Clears the value of `command`. Subsequent reads from it will return its default value.
   mutating func clearCommand() {_uniqueStorage()._command = nil}
 
+  /// The node whose agent took the request in; 0 if it is none of the cluster's.
+  var origin: UInt64 {
+    get {_storage._origin}
+    set {_uniqueStorage()._origin = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -156,6 +162,22 @@ nonisolated struct WireCommand: Sendable {
     set {command = .recover(newValue)}
   }
 
+  var loseReplica: WireReplicaLost {
+    get {
+      if case .loseReplica(let v)? = command {return v}
+      return WireReplicaLost()
+    }
+    set {command = .loseReplica(newValue)}
+  }
+
+  var refetchReplica: WireReplicaRefetched {
+    get {
+      if case .refetchReplica(let v)? = command {return v}
+      return WireReplicaRefetched()
+    }
+    set {command = .refetchReplica(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Command: Equatable, Sendable {
@@ -169,6 +191,8 @@ nonisolated struct WireCommand: Sendable {
     case settle(WireCommand.Settle)
     case suspect(WireCommand.Node)
     case recover(WireCommand.Node)
+    case loseReplica(WireReplicaLost)
+    case refetchReplica(WireReplicaRefetched)
 
   }
 
@@ -242,7 +266,7 @@ fileprivate nonisolated let _protobuf_package = "muster.v1"
 
 nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Request"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}id_high\0\u{3}id_low\0\u{1}actor\0\u{1}reason\0\u{1}command\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}id_high\0\u{3}id_low\0\u{1}actor\0\u{1}reason\0\u{1}command\0\u{1}origin\0")
 
   fileprivate class _StorageClass {
     var _idHigh: UInt64 = 0
@@ -250,6 +274,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
     var _actor: String = String()
     var _reason: String = String()
     var _command: WireCommand? = nil
+    var _origin: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -265,6 +290,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
       _actor = source._actor
       _reason = source._reason
       _command = source._command
+      _origin = source._origin
     }
   }
 
@@ -288,6 +314,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
         case 3: try { try decoder.decodeSingularStringField(value: &_storage._actor) }()
         case 4: try { try decoder.decodeSingularStringField(value: &_storage._reason) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._command) }()
+        case 6: try { try decoder.decodeSingularFixed64Field(value: &_storage._origin) }()
         default: break
         }
       }
@@ -315,6 +342,9 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
       try { if let v = _storage._command {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
       } }()
+      if _storage._origin != 0 {
+        try visitor.visitSingularFixed64Field(value: _storage._origin, fieldNumber: 6)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -329,6 +359,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
         if _storage._actor != rhs_storage._actor {return false}
         if _storage._reason != rhs_storage._reason {return false}
         if _storage._command != rhs_storage._command {return false}
+        if _storage._origin != rhs_storage._origin {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -340,7 +371,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Command"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}issue_token\0\u{3}revoke_token\0\u{1}join\0\u{1}leave\0\u{3}remove_node\0\u{3}refresh_endpoints\0\u{3}assign_roles\0\u{1}settle\0\u{1}suspect\0\u{1}recover\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}issue_token\0\u{3}revoke_token\0\u{1}join\0\u{1}leave\0\u{3}remove_node\0\u{3}refresh_endpoints\0\u{3}assign_roles\0\u{1}settle\0\u{1}suspect\0\u{1}recover\0\u{3}lose_replica\0\u{3}refetch_replica\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -478,6 +509,32 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.command = .recover(v)
         }
       }()
+      case 11: try {
+        var v: WireReplicaLost?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .loseReplica(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .loseReplica(v)
+        }
+      }()
+      case 12: try {
+        var v: WireReplicaRefetched?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .refetchReplica(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .refetchReplica(v)
+        }
+      }()
       default: break
       }
     }
@@ -528,6 +585,14 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
     case .recover?: try {
       guard case .recover(let v)? = self.command else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
+    case .loseReplica?: try {
+      guard case .loseReplica(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .refetchReplica?: try {
+      guard case .refetchReplica(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     }()
     case nil: break
     }

@@ -1,0 +1,138 @@
+import Membership
+import Raft
+import Replication
+import Schema
+import Simulator
+import Testing
+
+@Suite("A disk that was put back or copied does not vote")
+struct StandingTests {
+  /// Three voters; the third one's disk is put back to how it was before the last five events.
+  private func rolledBack(boot: UInt64 = 2) -> Bench {
+    let bench = Bench(3)
+    for position in 1...2 { bench.link(0, position) }
+    bench.link(1, 2)
+    bench.settle()
+    let old = bench.disks[2].synced
+    for number in 10..<15 as Range<UInt8> {
+      bench.ask(0, .issueToken(bench.token(number, uses: 1)))
+    }
+    bench.settle()
+    for _ in 0..<12 { bench.advance(100_000_000) }
+    bench.disks[2].install(old)
+    bench.restart(2, boot: boot)
+    return bench
+  }
+
+  @Test("whose peers remember more than it has, it grants no vote")
+  func noVote() {
+    let bench = rolledBack()
+    // The leader is gone for good; the other two may not decide without it.
+    bench.link(1, 2)
+    for _ in 0..<100 { bench.advance(100_000_000, among: [1, 2]) }
+    #expect(!bench.replicas[1].isLeader && !bench.replicas[2].isLeader)
+    #expect(bench.abstains(2))
+  }
+
+  @Test("and it votes again once it holds everything, which the log records")
+  func refetches() {
+    let bench = rolledBack()
+    bench.link(0, 2)
+    bench.link(1, 2)
+    bench.settle()
+    #expect(bench.abstains(2))
+    for _ in 0..<100 where !bench.settled[2] { bench.advance(100_000_000) }
+    for _ in 0..<5 { bench.advance(100_000_000) }
+    #expect(bench.settled[2] && !bench.abstains(2))
+    #expect(bench.replicas[2].raft.lastIndex == bench.replicas[0].raft.lastIndex)
+    #expect(bench.count(.replicaLost) == 1 && bench.count(.replicaRefetched) == 1)
+    #expect(bench.replicas[0].cluster.nodes.allSatisfy { $0.lostSince == nil })
+    // Now the leader may be lost.
+    for _ in 0..<100 { bench.advance(100_000_000, among: [1, 2]) }
+    #expect(bench.replicas[1].isLeader || bench.replicas[2].isLeader)
+  }
+
+  @Test("that only the newest start can have, however short the log is behind")
+  func olderBoot() {
+    let bench = Bench(3)
+    bench.link(0, 2)
+    bench.settle()
+    bench.restart(2, boot: 5)
+    bench.link(0, 2)
+    bench.settle()
+    #expect(!bench.abstains(2))
+    bench.restart(2, boot: 3)
+    bench.link(0, 2)
+    bench.settle()
+    #expect(bench.abstains(2))
+  }
+
+  @Test("A disk that knows by itself that it lost something starts without a vote")
+  func knowsItself() {
+    let bench = Bench(3)
+    bench.restart(2, lostUpTo: bench.replicas[2].raft.lastIndex + 1)
+    #expect(bench.abstains(2))
+    bench.ask(0, .issueToken(bench.token(9, uses: 1)))
+    bench.settle()
+    for _ in 0..<100 where !bench.settled[2] { bench.advance(100_000_000) }
+    #expect(bench.settled[2])
+  }
+
+  @Test("What is remembered of peers outlives those who remember")
+  func memoryIsKept() {
+    let bench = rolledBack()
+    #expect(bench.memories[1].contains { $0.node == NodeID(3) && $0.nonce != 0 })
+    for _ in 0..<110 { bench.advance(100_000_000, among: [0, 1]) }
+    bench.restart(1)
+    bench.link(1, 2)
+    bench.settle(among: [1, 2])
+    #expect(bench.abstains(2))
+  }
+
+  @Test("Two copies of one node that are alive at once both lose their vote")
+  func copies() {
+    let bench = Bench(3)
+    bench.link(0, 2)
+    bench.settle()
+    let first = bench.greetings[2]
+    // The copy starts, and greets; then the first one again, which was alive all the time.
+    let copy = Greeting(boot: first.boot + 1, nonce: 0xc0b1)
+    bench.give(0, .greeted(bench.ids[2], copy))
+    bench.frames = []
+    bench.give(0, .greeted(bench.ids[2], first))
+    let told = bench.frames.compactMap { sent -> Recollection? in
+      if case .recollection(let told) = sent.frame { told } else { nil }
+    }
+    #expect(told.map(\.isContested) == [true])
+    bench.settle()
+    #expect(bench.abstains(2))
+    bench.frames = []
+    bench.give(0, .greeted(bench.ids[2], copy))
+    #expect(
+      bench.frames.contains { sent in
+        if case .recollection(let told) = sent.frame { told.isContested } else { false }
+      })
+    // Nothing but a new start ends it.
+    for _ in 0..<100 { bench.advance(100_000_000) }
+    #expect(bench.abstains(2))
+    bench.restart(2, boot: first.boot + 2)
+    bench.link(0, 2)
+    for _ in 0..<100 { bench.advance(100_000_000) }
+    #expect(!bench.abstains(2))
+  }
+
+  @Test("An ordinary restart keeps its vote")
+  func ordinary() {
+    let bench = Bench(3)
+    bench.link(0, 2)
+    bench.ask(0, .issueToken(bench.token(9, uses: 1)))
+    bench.settle()
+    for _ in 0..<12 { bench.advance(100_000_000) }
+    bench.restart(2)
+    bench.link(0, 2)
+    bench.link(1, 2)
+    for _ in 0..<12 { bench.advance(100_000_000) }
+    #expect(!bench.abstains(2))
+    #expect(bench.count(.replicaLost) == 0)
+  }
+}
