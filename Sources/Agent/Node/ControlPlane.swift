@@ -116,6 +116,7 @@ final class ControlPlane: Sendable {
     guard let cluster = context.file.clusterID, let node = context.file.nodeID else {
       throw Failure("cannot start: \(context.directory.nodeFile) names no node", exitCode: 65)
     }
+    try LogExamination.check(context.directory)
     let log: EventLog
     do throws(Fault) {
       log = try EventLog.open(

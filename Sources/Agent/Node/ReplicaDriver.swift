@@ -232,6 +232,7 @@ final class ReplicaDriver: Sendable {
     let jobs = owned.stalled
     owned.stalled = []
     post(.disk(full: false))
+    log.resume()
     for job in jobs { append(job) }
   }
 
