@@ -109,7 +109,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    .executableTarget(name: "muster-sim", dependencies: ["Simulator"], swiftSettings: settings),
+    .executableTarget(
+      name: "muster-sim", dependencies: ["Simulator", "Raft"], swiftSettings: settings),
 
     // Laws.
     .testTarget(name: "TidyTests", swiftSettings: settings),
