@@ -326,7 +326,7 @@ enum MembershipScenarios {
       world.isolate(old)
       func isGiven(_ event: Event) -> Bool {
         guard case .roleAssigned(let roles) = event else { return false }
-        return roles.assignments.contains { $0.node == record.id }
+        return roles.cause == .joined && roles.assignments.contains { $0.node == record.id }
       }
       try script.wait(until: "the old leader gives it one") { world in
         old.disk.synced.entries.dropFirst(world.history.count).contains { entry in
