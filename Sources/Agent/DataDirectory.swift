@@ -149,13 +149,25 @@ package struct DataDirectory: Sendable {
   /// Moves a folder under `archive/`, under a name that tells the cluster and is not yet taken.
   package func archive(_ folder: String, as name: String) throws(Failure) {
     guard exists(folder) else { return }
-    var target = "\(archive)/\(name)"
+    try move(folder, to: free("\(archive)/\(name)"))
+  }
+
+  /// Renames a folder where it is, to its name, a dot and `word`; returns the new path.
+  package func setAside(_ folder: String, as word: String) throws(Failure) -> String {
+    let target = free("\(folder).\(word)")
+    try move(folder, to: target)
+    return target
+  }
+
+  /// `path`, or with a number behind it if that is taken.
+  private func free(_ path: String) -> String {
+    var target = path
     var copy = 1
     while exists(target) {
       copy += 1
-      target = "\(archive)/\(name)-\(copy)"
+      target = "\(path)-\(copy)"
     }
-    try move(folder, to: target)
+    return target
   }
 
   /// Removes a folder that holds nothing any more.
@@ -214,15 +226,16 @@ package struct Failure: Error, Sendable, CustomStringConvertible {
 package final class AgentLock: Sendable {
   private let descriptor: Int32
 
+  /// - Parameter purpose: what it is wanted for, as in "cannot start on".
   /// - Throws: `Failure` if another agent holds it, naming its process id.
-  package init(_ directory: DataDirectory) throws(Failure) {
+  package init(_ directory: DataDirectory, to purpose: String = "start on") throws(Failure) {
     descriptor = open(directory.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw .system("lock", directory.lock) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let holder = try directory.read(directory.lock).map { String(decoding: $0, as: UTF8.self) }
       close(descriptor)
       throw Failure(
-        "cannot start on \(directory.path): another agent runs there"
+        "cannot \(purpose) \(directory.path): another agent runs there"
           + (holder.flatMap { Int($0) }.map { " (pid \($0))" } ?? "")
           + "; stop it first, or use another --data-dir")
     }

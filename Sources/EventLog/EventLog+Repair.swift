@@ -11,40 +11,56 @@ extension EventLog {
     try WitnessSlots.read(LogFiles(directory: directory).witness)?.witness
   }
 
-  /// The identity of a log, by its file alone.
-  /// - Throws: `Fault`: `.damaged`, `.foreign` (another format).
-  package static func identity(of directory: String) throws(Fault) -> LogIdentity {
-    try LogFiles(directory: directory).readIdentity()
+  /// Bytes of the file that holds the entries; 0 if it is missing.
+  package static func dataSize(of directory: String) throws(Fault) -> Int {
+    try LogFiles.size(of: LogFiles(directory: directory).data) ?? 0
+  }
+
+  /// What a log says of itself before its entries are looked at.
+  package struct Summary: Sendable {
+    package let tip: LogTip
+    package let bootNumber: UInt64
+    /// Found at an opening before, and not settled since.
+    package let finding: OpenFinding?
   }
 
   /// Looks at a log as a start has to, in a process that damage may end: run it in a child.
-  /// - Parameter progress: told through which index all is right.
+  /// - Parameters:
+  ///   - began: told once the log could be opened.
+  ///   - progress: told through which index all is right.
   /// - Throws: `Fault` if the log cannot be read at all.
   package static func examine(
-    directory: String, _ scope: Scope, progress: (Index) -> Void = { _ in }
-  ) throws(Fault) -> (tip: LogTip, found: Verification) {
+    directory: String, _ scope: Scope, began: (Summary) -> Void, progress: (Index) -> Void
+  ) throws(Fault) -> Verification {
     let files = LogFiles(directory: directory)
     // Without it a full disk would look like damage: LMDB ends by a signal then, too.
     do throws(Fault) {
+      _ = try files.readIdentity()
+      try files.checkData()
       try files.prepareLockFile()
-    } catch  where error.kind != .permission {
-      throw error
+    } catch  where error.kind == .permission {
+      // Then there is nothing to prepare: whether it can be read shows below.
     }
     let log = try EventLog.open(directory: directory, mode: .readOnly)
     defer { log.close() }
-    return (try log.store.tip(), try log.verify(scope, progress: progress))
+    began(
+      Summary(
+        tip: try log.store.tip(), bootNumber: log.bootNumber,
+        finding: try log.store.unsettledFinding()))
+    return try log.verify(scope, progress: progress)
   }
 
   /// Makes a new log of the same identity with the entries that a damaged one holds through `last`,
   /// each proven again as it is read. It is complete when this returns.
   /// - Parameters:
+  ///   - identity: whose log it is.
   ///   - last: 0 if none can be kept; then the old log is not even opened.
   ///   - promised: what the old log has promised, by the votes file and by what it held.
   ///   - isSettled: nothing is missing, or nobody has it: the new log may vote at once.
   package static func rebuild(
-    _ old: String, as new: String, through last: Index, promised: Witness, isSettled: Bool
+    _ old: String, as new: String, of identity: LogIdentity, through last: Index,
+    promised: Witness, isSettled: Bool
   ) throws {
-    let identity = try identity(of: old)
     let source =
       last == 0 ? nil : try EventLog.open(directory: old, mode: .readOnly, expecting: identity)
     defer { source?.close() }

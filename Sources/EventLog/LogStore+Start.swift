@@ -50,7 +50,7 @@ extension LogStore {
     return isWitnessBehind ? [.witnessBehind(log: log, witness: witness)] : []
   }
 
-  private func unsettledFinding() throws(Fault) -> OpenFinding? {
+  func unsettledFinding() throws(Fault) -> OpenFinding? {
     try read("read the findings of") { transaction in
       try transaction.withValue(MetaKey.behind, in: meta) { MetaCoding.finding($0) } ?? nil
     }

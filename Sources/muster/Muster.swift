@@ -21,6 +21,7 @@ struct Muster: AsyncParsableCommand {
         name: "The cluster",
         subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
       CommandGroup(name: "What happened", subcommands: [Events.self]),
+      CommandGroup(name: "Trouble", subcommands: [RepairCommand.self, ExamineLog.self]),
       CommandGroup(name: "Other", subcommands: [Kubectl.self, VersionCommand.self]),
     ])
 

@@ -4,8 +4,8 @@ import Testing
 
 /// The process dies, or the power fails, under load, again and again.
 ///
-/// `CRASH_KILLS` (100) and `CRASH_POWER_LOSSES` (30) say how often, `CRASH_SEED` (1) where to begin;
-/// a failure names its seed.
+/// `CRASH_KILLS` (100) and `CRASH_POWER_LOSSES` (30) say how often, `CRASH_SEED` (1) where to
+/// begin; a failure names its seed.
 @Suite struct CrashTests {
   private static func number(_ name: String, _ standard: Int) -> Int {
     ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard

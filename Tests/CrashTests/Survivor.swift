@@ -46,7 +46,10 @@ struct Survivor {
     let promised = endings[report.acknowledged]
     #expect(
       isPossible,
-      "\(what): it ends as \(found.ending), acknowledged is write \(report.acknowledged): \(promised as Any)"
+      """
+      \(what): it ends as \(found.ending),
+      acknowledged is write \(report.acknowledged): \(promised as Any)
+      """
     )
     #expect(found.ending.commit >= promised?.commit ?? 0, "\(what)")
     #expect(found.ending.commit <= found.ending.index, "\(what)")

@@ -10,6 +10,8 @@ final class Node {
   let data: String
   /// Beside the name, the address and the data directory.
   var flags: [String] = []
+  /// Beside PATH.
+  var environment: [String: String] = [:]
   private(set) var agent: Program.Running?
   private var logs: [String] = []
 
@@ -29,7 +31,7 @@ final class Node {
   /// Starts the agent without waiting for anything.
   func launch() throws {
     if let agent { logs.append(agent.err) }
-    agent = try Program.Running(arguments, in: folder)
+    agent = try Program.Running(arguments, in: folder, environment: environment)
   }
 
   /// Starts the agent and waits until it answers.

@@ -3,7 +3,8 @@
 // DISK_FOLDER  the log's directory; nothing outside of it is touched
 // DISK_TRACE   a file that gets every request, in order, and what was written to standard output
 // DISK_FAIL    "KIND FIRST COUNT ERRNO": from the FIRST request of that kind on, COUNT of them fail;
-//              KIND is w (writes and allocations), s (syncs) or a (any)
+//              KIND is w (writes and allocations), d (pages that a sync must follow), s (syncs)
+//              or a (any)
 //
 // A request in the trace: kind, file (0: data.mdb, 1: votes), offset, length (8 bytes each), then
 // the bytes, if it has any. One lock makes the order of the trace the order of what happened.
@@ -87,8 +88,9 @@ static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t o
   pthread_mutex_lock(&lock);
   ssize_t done = -1;
   int error = fail_errno;
-  if (!fails('w')) {
-    record(fcntl(fd, F_GETFL) & O_DSYNC ? DURABLE_WRITE : WRITE, file, offset, parts, count);
+  int durable = fcntl(fd, F_GETFL) & O_DSYNC;
+  if (!fails(fail_kind == 'd' && file == 0 && !durable ? 'd' : 'w')) {
+    record(durable ? DURABLE_WRITE : WRITE, file, offset, parts, count);
     done = real(fd, parts, count, offset);
     error = errno;
   }
