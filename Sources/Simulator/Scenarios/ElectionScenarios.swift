@@ -154,8 +154,8 @@ enum ElectionScenarios {
     },
     .onStage(
       "08-pre-vote-of-a-former-leader",
-      "One of three is dead, and the leader, which has the longer log, restarts without office: the "
-        + "follower that still takes it for the leader lets it win within a few timeouts."
+      "One of three is dead, and the leader, which has the longer log, restarts without office: "
+        + "the follower that still takes it for the leader lets it win within a few timeouts."
     ) { stage in
       try stage.cast([1, 2, 3])
       try stage.elect(1)
