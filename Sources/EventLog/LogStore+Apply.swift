@@ -43,6 +43,9 @@ extension LogStore {
       try transaction.put(
         checkpoint.bytes, for: [UInt8](bigEndian: checkpoint.index), in: checkpoints)
     }
+    if let index = write.dropsCheckpoint {
+      try transaction.delete([UInt8](bigEndian: index), from: checkpoints)
+    }
     for (name, bytes) in write.facts {
       try transaction.put(bytes, for: MetaKey.fact(name), in: meta)
     }

@@ -15,6 +15,8 @@ package struct LogWrite: Sendable {
   package var hardState: HardState?
   /// A state at an index that is committed (with this write at the latest).
   package var checkpoint: Checkpoint?
+  /// The index of an earlier checkpoint that is not needed any more.
+  package var dropsCheckpoint: Index?
   /// Small durable facts of the host by name (what it must remember about its peers, say).
   package var facts: [String: [UInt8]]
   /// Lets `EventLog.findings` be forgotten: the host has done what they ask for.
@@ -25,7 +27,7 @@ package struct LogWrite: Sendable {
 
   package init(
     base: LogBase? = nil, entries: [Entry] = [], hardState: HardState? = nil,
-    checkpoint: Checkpoint? = nil,
+    checkpoint: Checkpoint? = nil, dropsCheckpoint: Index? = nil,
     facts: [String: [UInt8]] = [:], settlesFindings: Bool = false,
     completion: @escaping @Sendable (Result<Void, Fault>) -> Void = { _ in }
   ) {
@@ -33,6 +35,7 @@ package struct LogWrite: Sendable {
     self.entries = entries
     self.hardState = hardState
     self.checkpoint = checkpoint
+    self.dropsCheckpoint = dropsCheckpoint
     self.facts = facts
     self.settlesFindings = settlesFindings
     self.completion = completion

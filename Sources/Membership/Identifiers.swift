@@ -69,6 +69,7 @@ package struct TokenID: Hashable, Comparable, Sendable, CustomStringConvertible 
 /// A SHA-256 value, 32 bytes.
 package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
   package let words: [4 of UInt64]
+  package init(words: [4 of UInt64]) { self.words = words }
   /// Nil unless there are exactly 32 bytes.
   package init?(bytes: [UInt8]) {
     guard bytes.count == 32 else { return nil }

@@ -38,8 +38,8 @@ extension Machine {
     /// logs may be longer, and they know that they vote no more (as in tikv/raft-rs).
     package var tellsCommitToCandidates = true
     /// A candidate leads only once its own vote is durable. The votes of the others may come first,
-    /// and who crashes then forgets the term and may win it once more, with another log: two entries
-    /// of one index and term. False for etcd's asynchronous mode, which leads at once.
+    /// and who crashes then forgets the term and may win it once more, with another log: two
+    /// entries of one index and term. False for etcd's asynchronous mode, which leads at once.
     package var awaitsOwnVote = true
     /// Entries are applied only when they are durable here. False: the host stores and applies what
     /// it is given before it asks again.

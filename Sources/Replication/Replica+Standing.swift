@@ -50,7 +50,7 @@ extension Replica {
     }
   }
 
-  /// In doubt: asks a leader, from time to time, for a confirmation that does not rest on this node.
+  /// In doubt: asks a leader, now and then, for a confirmation that does not rest on this node.
   mutating func seekStanding() {
     guard case .lost = standing.doubt, now.monotonic >= standing.nextBarrier else { return }
     standing.nextBarrier = now.monotonic + options.raft.electionTimeout

@@ -49,7 +49,8 @@ final class ControlPlane: Sendable {
   /// - Throws: `Failure`: damaged or foreign data, a port in use.
   static func start(_ context: NodeContext, hooks: Hooks) async throws -> ControlPlane {
     let log = try openLog(context)
-    var cluster = try await restore(log)
+    let checkpoint = try lastCheckpoint(log)
+    var cluster = try await restore(log, from: checkpoint, context.logger)
     let lost = log.findings.compactMap(\.lostUpTo).max()
     if let lost, cluster.nodes.filter(\.isControlPlane).count == 1 {
       log.close()
@@ -82,7 +83,8 @@ final class ControlPlane: Sendable {
     }
     let driver = try await context.coreLoop.submit {
       ReplicaDriver(
-        replica: replica, inbox: inbox, loop: context.coreLoop, log: log, links: links,
+        replica: replica, inbox: inbox, loop: context.coreLoop, log: log,
+        checkpoint: checkpoint, links: links,
         observer: .init(
           applied: { events, replica in board.publish(events, replica.cluster) },
           leadershipChanged: { replica in board.leadership(of: replica, context.logger) },
@@ -152,10 +154,22 @@ final class ControlPlane: Sendable {
 
   /// Folds what is known to be committed. The next entries are read and decoded while those before
   /// are folded: each is about half of the work.
-  private static func restore(_ log: EventLog) async throws -> Cluster {
+  private static func restore(
+    _ log: EventLog, from checkpoint: Checkpoint?, _ logger: Logger
+  ) async throws -> Cluster {
     let last = log.hardState.commit
     var cluster = Cluster()
-    var events = try read(log, from: log.firstIndex, through: last)
+    if let checkpoint {
+      do throws(Malformed) {
+        cluster = try Cluster(packed: checkpoint.bytes)
+      } catch {
+        logger.warning(
+          "the checkpoint at index \(checkpoint.index) is not used, the whole log is read: \(error)"
+        )
+      }
+    }
+    var events = try read(
+      log, from: max(log.firstIndex, cluster.lastIndex + 1), through: last)
     while let newest = events.last {
       async let more = read(log, from: newest.index + 1, through: last)
       for event in events {
@@ -164,6 +178,14 @@ final class ControlPlane: Sendable {
       events = try await more
     }
     return cluster
+  }
+
+  private static func lastCheckpoint(_ log: EventLog) throws -> Checkpoint? {
+    do throws(Fault) {
+      return try log.lastCheckpoint(atOrBefore: log.hardState.commit)
+    } catch {
+      throw Failure(error.description, exitCode: error.exitCode)
+    }
   }
 
   /// The next few thousand events; none behind `last`.

@@ -37,8 +37,12 @@ final class ReplicaDriver: Sendable {
     var stopped = false
     /// What the replica remembers of its peers, to go with the next write.
     var memory: [UInt8]?
+    let checkpoints: Checkpoints
 
-    init(_ replica: Replica) { self.replica = replica }
+    init(_ replica: Replica, _ checkpoints: Checkpoints) {
+      self.replica = replica
+      self.checkpoints = checkpoints
+    }
   }
 
   private let loop: any EventLoop
@@ -52,9 +56,8 @@ final class ReplicaDriver: Sendable {
 
   /// Must be called on `loop`.
   init(
-    replica: Replica, inbox: ReplicaInbox, loop: any EventLoop, log: EventLog, links: PeerLinks,
-    observer: Observer,
-    logger: Logger
+    replica: Replica, inbox: ReplicaInbox, loop: any EventLoop, log: EventLog,
+    checkpoint: Checkpoint?, links: PeerLinks, observer: Observer, logger: Logger
   ) {
     self.loop = loop
     self.log = log
@@ -62,7 +65,8 @@ final class ReplicaDriver: Sendable {
     self.observer = observer
     self.logger = logger
     self.inbox = inbox
-    owned = NIOLoopBound(Owned(replica), eventLoop: loop)
+    let checkpoints = Checkpoints(log: log, loop: loop, restored: checkpoint)
+    owned = NIOLoopBound(Owned(replica, checkpoints), eventLoop: loop)
     inbox.attach { self.run() }
   }
 
@@ -152,6 +156,7 @@ final class ReplicaDriver: Sendable {
       logger.notice("this node holds everything again that it had acknowledged: it votes")
       log.submit(LogWrite(settlesFindings: true))
     }
+    if !effects.events.isEmpty { owned.checkpoints.consider(owned.replica.cluster) }
     for answer in effects.answers {
       owned.waiting.removeValue(forKey: answer.caller)?.resume(returning: answer.outcome)
     }

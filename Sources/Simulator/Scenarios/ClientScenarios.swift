@@ -2,7 +2,6 @@
 
 import Membership
 import Raft
-import Replication
 
 enum ClientScenarios {
   static let all: [Scenario] = [

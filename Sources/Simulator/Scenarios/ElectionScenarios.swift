@@ -154,20 +154,22 @@ enum ElectionScenarios {
     },
     .onStage(
       "08-pre-vote-of-a-former-leader",
-      "One of three is dead, and the leader restarts without office: the follower that still "
-        + "takes it for the leader lets it win, or wins, within a few timeouts."
+      "One of three is dead, and the leader, which has the longer log, restarts without office: the "
+        + "follower that still takes it for the leader lets it win within a few timeouts."
     ) { stage in
       try stage.cast([1, 2, 3])
       try stage.elect(1)
+      stage.loses = { $0.carriesAny { _ in true } }
+      let index = try stage.propose(1, "x")
+      try stage.settle()
+      stage.loses = { _ in false }
       stage.crash(3)
       stage.crash(1)
       try stage.start(1)
       try stage.expect(stage[2].leader == 1, "2 believes in 1 still")
       try stage.pass(50)
-      try stage.expect(stage.leaders.count == 1, "one leads")
-      try stage.propose(stage.leaders[0], "x")
-      try stage.settle()
-      try stage.expect(stage[2].commitIndex == stage[1].lastIndex, "and commits")
+      try stage.expect(stage.leaders == [1], "1 leads")
+      try stage.expect(stage[2].commitIndex > index, "and commits what it had")
     },
     .onStage(
       "09-prober-blocks-nobody",

@@ -87,8 +87,8 @@ enum MembershipScenarios {
     },
     .onStage(
       "32-two-changes-in-flight",
-      "A second change is proposed while one is uncommitted, while it is committed and not applied, "
-        + "and in one batch with another: it is refused."
+      "A second change is proposed while one is uncommitted, while it is committed and not "
+        + "applied, and in one batch with another: it is refused."
     ) { stage in
       try stage.cast([1, 2, 3])
       try stage.elect(1)
@@ -136,8 +136,8 @@ enum MembershipScenarios {
     },
     .onStage(
       "34-voter-that-does-not-know",
-      "A learner was made a voter and has not heard of it when the leader dies: it votes when it is "
-        + "asked, or there would be no quorum."
+      "A learner was made a voter and has not heard of it when the leader dies: it votes when it "
+        + "is asked, or there would be no quorum."
     ) { stage in
       try stage.cast([1, 2], learners: [3])
       try stage.elect(1)
@@ -262,8 +262,8 @@ enum MembershipScenarios {
     },
     .inWorld(
       "41-never-a-fourth-voter",
-      "One of three voters is dead and a fourth node joins: it learns first and then takes the dead "
-        + "one's place in one joint change, so that no step needs three of four."
+      "One of three voters is dead and a fourth node joins: it learns first and then takes the "
+        + "dead one's place in one joint change, so that no step needs three of four."
     ) { script in
       let world = script.world
       let leader = try script.leader()

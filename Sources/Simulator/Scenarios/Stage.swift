@@ -1,8 +1,8 @@
 // Consensus cores on a stage, and a script that moves every letter.
 //
-// The world is large and drawn from a seed; here nothing happens by itself. Who speaks, which letter
-// arrives first, which disk is slow and when the power fails stands in the script. Whatever is
-// played, the laws of consensus are checked after every step (`StageRecord`).
+// The world is large and drawn from a seed; here nothing happens by itself. Who speaks, which
+// letter arrives first, which disk is slow and when the power fails stands in the script. Whatever
+// is played, the laws of consensus are checked after every step (`StageRecord`).
 
 import Raft
 

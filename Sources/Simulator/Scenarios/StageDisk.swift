@@ -4,8 +4,8 @@ import Raft
 import Synchronization
 
 /// A log with a hard state and an applied state, changed by whole append jobs only: between two
-/// jobs there is no moment at which a crash could find half of one. Unlike `SimulatedDisk` it can be
-/// trimmed, as the core allows and the agent does not do yet.
+/// jobs there is no moment at which a crash could find half of one. Unlike `SimulatedDisk` it can
+/// be trimmed, as the core allows and the agent does not do yet.
 final class StageDisk: StableLog {
   /// What is on it at one moment.
   struct Image: Equatable, Sendable {

@@ -5,7 +5,6 @@
 // torn or a corrupt page, a full disk) is told in EventLogTests as well.
 
 import Raft
-import Replication
 
 enum StorageScenarios {
   private static let three = Configuration(voters: [1, 2, 3])
@@ -32,15 +31,22 @@ enum StorageScenarios {
       "A snapshot arrives that stands below the commit index, and one that stands within the log: "
         + "neither takes anything back, nor cuts off the entries behind it."
     ) { stage in
-      try stage.enter(1, three, log: [1, 1, 1, 2, 2], commit: 2)
+      try stage.enter(1, three, log: [1, 1, 1, 2, 2], commit: 4)
       try stage.settle()
-      for (index, term) in [(1, 1), (2, 1), (4, 2)] as [(Index, Term)] {
-        let snapshot = Snapshot(index: index, term: term, configuration: three)
-        try stage.hand(.init(from: 2, to: 1, term: 2, .snapshot(snapshot)))
+      stage.disk(1).trim(to: 3)
+      for index in 1...4 as ClosedRange<Index> {
+        let old = Snapshot(index: index, term: index < 4 ? 1 : 2, configuration: four)
+        try stage.hand(.init(from: 2, to: 1, term: 2, .snapshot(old)))
         try stage.settle()
-        try stage.expect(stage.terms(1) == [1, 1, 1, 2, 2], "the log stays with \(index)")
+        try stage.expect(stage[1].appliedIndex == 4, "the state is as of 4")
+        try stage.expect(stage.terms(1) == [2, 2] && stage[1].configuration == three, "as before")
       }
-      try stage.expect(stage[1].commitIndex == 4, "what a snapshot stands for is committed")
+      try stage.enter(3, three, log: [1, 1, 1, 2, 2], commit: 2)
+      let inside = Snapshot(index: 4, term: 2, configuration: three)
+      try stage.hand(.init(from: 2, to: 3, term: 2, .snapshot(inside)))
+      try stage.settle()
+      try stage.expect(stage.terms(3) == [1, 1, 1, 2, 2], "what is behind a snapshot stays")
+      try stage.expect(stage[3].commitIndex == 4, "and what it stands for is committed")
     },
     .onStage(
       "46-configuration-of-a-snapshot",
@@ -140,8 +146,8 @@ enum StorageScenarios {
     },
     .onStage(
       "51-start-behind-a-snapshot",
-      "A node with a trimmed log restarts, and one whose log ends before what it had committed: the "
-        + "first has its tail, the second stops instead of leaving a gap."
+      "A node with a trimmed log restarts, and one whose log ends before what it had committed: "
+        + "the first has its tail, the second stops instead of leaving a gap."
     ) { stage in
       try behind(stage)
       try stage.propose(1, "tail")
@@ -161,8 +167,8 @@ enum StorageScenarios {
     },
     .onStage(
       "52-one-transaction",
-      "There is one store: a snapshot, entries, term and vote that came together are one job, and a "
-        + "crash before it is written leaves all of the state from before."
+      "There is one store: a snapshot, entries, term and vote that came together are one job, and "
+        + "a crash before it is written leaves all of the state from before."
     ) { stage in
       try stage.enter(3, three, log: [1], commit: 1)
       try stage.settle()
@@ -241,8 +247,8 @@ enum StorageScenarios {
     },
     .onStage(
       "56-commit-index-not-synced",
-      "All lose power when entries and votes are synced and the commit index is not: they come back "
-        + "with a lower one, and decide nothing else."
+      "All lose power when entries and votes are synced and the commit index is not: they come "
+        + "back with a lower one, and decide nothing else."
     ) { stage in
       try stage.cast([1, 2, 3])
       try stage.elect(1)
@@ -264,8 +270,8 @@ enum StorageScenarios {
     },
     .onStage(
       "57-aba",
-      "An entry is written, replaced and written again, and the first write reports late: that says "
-        + "nothing of the second one."
+      "An entry is written, replaced and written again, and the first write reports late: that "
+        + "says nothing of the second one."
     ) { stage in
       try stage.enter(1, three)
       stage.stalled = [1]
@@ -322,8 +328,8 @@ enum StorageScenarios {
     },
     .onStage(
       "60-corrupt-is-not-torn",
-      "A corrupt entry is cut off as if it were a torn tail: the log then ends before what is known "
-        + "to be committed, and the node stops and neither votes nor leads."
+      "A corrupt entry is cut off as if it were a torn tail: the log then ends before what is "
+        + "known to be committed, and the node stops and neither votes nor leads."
     ) { stage in
       try stage.enter(1, three, log: [1, 1, 1], commit: 3)
       stage.crash(1)

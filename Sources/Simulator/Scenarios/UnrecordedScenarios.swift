@@ -8,8 +8,8 @@ enum UnrecordedScenarios {
   static let all: [Scenario] = [
     .onStage(
       "3.8.1-older-term-by-counting",
-      "Acknowledgements cover an entry of an older term and nothing of the leader's own: that entry "
-        + "is committed only together with one of the present term."
+      "Acknowledgements cover an entry of an older term and nothing of the leader's own: that "
+        + "entry is committed only together with one of the present term."
     ) { stage in
       for id in three.voters {
         try stage.enter(id, three, log: id == 1 ? [1, 2] : [1], term: 3, commit: 1) {

@@ -1,0 +1,307 @@
+// A state as a checkpoint keeps it. A checkpoint only saves time: it can be thrown away and the log
+// be folded from its beginning, so its bytes are not frozen. They begin with a version and end with
+// a sum that finds every flipped bit; what is not exactly as written is not read at all.
+
+package import Membership
+
+extension Cluster {
+  /// Raised whenever the bytes or the fold change: a checkpoint of another version is not used.
+  private static let checkpointVersion: UInt64 = 1
+
+  /// The whole state, quick to read again: about a tenth of the time that folding its events takes.
+  package func packed() -> [UInt8] {
+    var out = PackedWriter()
+    out.put(Self.checkpointVersion)
+    out.putFixed(id.rawValue)
+    out.put(incarnation)
+    out.put(formed)
+    out.put(nodes) { $0.put($1) }
+    out.put(departed) { $0.put($1) }
+    out.put(tokens) { $0.put($1) }
+    out.put(leader) { $0.putFixed($1.rawValue) }
+    out.put(term)
+    out.put(joint) { out, joint in
+      out.put(joint.outgoing) { $0.putFixed($1.rawValue) }
+      out.put(joint.attribution)
+      out.put(joint.index)
+    }
+    out.put(departure) { out, departure in
+      out.putFixed(departure.node.rawValue)
+      out.put(UInt64(departure.kind.rawValue))
+      out.put(departure.forced)
+      out.put(departure.attribution)
+      out.put(departure.index)
+      out.put(departure.settled)
+    }
+    out.put(lastIndex)
+    out.put(lastTime)
+    out.put(endpointIndex)
+    out.put(sessions.all) { out, session in
+      out.put(session.command)
+      out.putFixed(session.fingerprint)
+      out.put(session.first)
+      out.put(session.latest)
+      out.put(session.time)
+    }
+    out.put(sessions.forgotten) { $0.put($1) }
+    out.putFixed(checksum(out.bytes[...]))
+    return out.bytes
+  }
+
+  /// Reads what `packed` wrote. Throws `Malformed` for anything else, one flipped bit included.
+  package init(packed bytes: [UInt8]) throws(Malformed) {
+    let end = bytes.count - 8
+    guard end > 0 else { throw .invalid("Checkpoint", why: "is cut short") }
+    var tail = PackedReader(bytes, end..<bytes.count, "Checkpoint")
+    guard try tail.fixed() == checksum(bytes[..<end]) else {
+      throw .invalid("Checkpoint", why: "does not have the sum that it ends with")
+    }
+    var input = PackedReader(bytes, 0..<end, "Checkpoint")
+    guard try input.number() == Self.checkpointVersion else {
+      throw .invalid("Checkpoint", why: "is of another version")
+    }
+    try self.init(&input)
+    guard input.isAtEnd else { throw input.invalid("goes on") }
+  }
+
+  private init(_ input: inout PackedReader) throws(Malformed) {
+    let id = ClusterID(try input.fixed())
+    let incarnation = try input.number()
+    let formed = try input.time()
+    var nodes: [Member] = []
+    for _ in 0..<(try input.count()) { nodes.append(try input.member()) }
+    var departed: [Departed] = []
+    for _ in 0..<(try input.count()) { departed.append(try input.departed()) }
+    var tokens: [Token] = []
+    let count = try input.count()
+    tokens.reserveCapacity(count)
+    for _ in 0..<count { tokens.append(try input.token()) }
+    let leader = try input.flag() ? NodeID(try input.fixed()) : nil
+    let term = try input.number()
+    let joint = try input.flag() ? try input.joint() : nil
+    let departure = try input.flag() ? try input.departure() : nil
+    let lastIndex = try input.number()
+    let lastTime = try input.time()
+    let endpointIndex = try input.number()
+    var sessions: [Sessions.Session] = []
+    for _ in 0..<(try input.count()) { sessions.append(try input.session()) }
+    let forgotten = try input.flag() ? try input.time() : nil
+    self.init(
+      id: id, incarnation: incarnation, formed: formed, nodes: nodes, departed: departed,
+      tokens: tokens, leader: leader, term: term, joint: joint, departure: departure,
+      lastIndex: lastIndex, lastTime: lastTime, endpointIndex: endpointIndex,
+      sessions: Sessions(restoring: sessions, forgotten: forgotten))
+  }
+}
+
+/// FNV-1a over words of 8 bytes and the bytes that remain: finds damage, not malice.
+private func checksum(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+  var sum: UInt64 = 0xcbf2_9ce4_8422_2325
+  var offset = 0
+  while offset + 8 <= bytes.count {
+    var word: UInt64 = 0
+    for position in 0..<8 { word = word << 8 | UInt64(bytes[offset + position]) }
+    sum = (sum ^ word) &* 0x0000_0100_0000_01b3
+    sum ^= sum >> 29
+    offset += 8
+  }
+  while offset < bytes.count {
+    sum = (sum ^ UInt64(bytes[offset])) &* 0x0000_0100_0000_01b3
+    offset += 1
+  }
+  return sum
+}
+
+extension PackedWriter {
+  fileprivate mutating func put(_ id: CommandID) {
+    putFixed(id.high)
+    putFixed(id.low)
+  }
+
+  fileprivate mutating func put(_ attribution: Attribution) {
+    put(attribution.command)
+    putFixed(attribution.fingerprint)
+    put(attribution.actor)
+    put(attribution.reason)
+  }
+
+  fileprivate mutating func put(_ member: Member) {
+    let record = member.record
+    putFixed(record.id.rawValue)
+    put(record.name)
+    put(UInt64(record.role.rawValue))
+    put(record.endpoints.cluster.description)
+    put(record.endpoints.datastore) { $0.put($1.description) }
+    put(record.endpoints.apiserver) { $0.put($1.description) }
+    put(record.endpoints.extra) { $0.put($1.description) }
+    put(record.key)
+    put(record.failureDomain)
+    put(record.version)
+    put(member.joined)
+    put(member.joinIndex)
+    put(member.token) { $0.put($1.rawValue) }
+    put(UInt64(member.datastoreRole?.rawValue ?? 0))
+    if case .left(let index, let time) = member.state {
+      put(true)
+      put(index)
+      put(time)
+    } else {
+      put(false)
+    }
+    put(member.apiserverReady)
+    put(member.suspectedSince) { $0.put($1) }
+    put(member.lostSince) { $0.put($1) }
+    put(member.suspicions) { $0.put($1) }
+    put(member.endpointIndex)
+  }
+
+  fileprivate mutating func put(_ gone: Departed) {
+    putFixed(gone.node.rawValue)
+    put(gone.name)
+    put(gone.key)
+    switch gone.how {
+    case .left: put(UInt64(0))
+    case .removed(let forced): put(UInt64(forced ? 2 : 1))
+    }
+    put(gone.index)
+    put(gone.time)
+    put(gone.actor)
+    put(gone.reason)
+  }
+
+  fileprivate mutating func put(_ token: Token) {
+    put(token.issued.id.rawValue)
+    put(token.issued.secrets) { out, secret in
+      out.put(secret.hash)
+      out.put(secret.roles) { $0.put(UInt64($1.rawValue)) }
+    }
+    put(UInt64(token.issued.uses))
+    put(token.issued.expires) { $0.put($1) }
+    put(token.index)
+    put(token.time)
+    put(token.actor)
+    put(token.redemptions) { out, redemption in
+      out.putFixed(redemption.node.rawValue)
+      out.put(redemption.name)
+      out.put(redemption.index)
+      out.put(redemption.time)
+    }
+    put(token.revocation) { out, revocation in
+      out.put(revocation.index)
+      out.put(revocation.time)
+      out.put(revocation.actor)
+    }
+  }
+}
+
+extension PackedReader {
+  /// One of an enumeration's values.
+  private mutating func choice<Value: RawRepresentable<UInt8>>() throws(Malformed) -> Value {
+    guard let raw = UInt8(exactly: try number()), let value = Value(rawValue: raw) else {
+      throw invalid("has an unknown value")
+    }
+    return value
+  }
+
+  private mutating func address() throws(Malformed) -> Address {
+    guard let address = Address(try text()) else { throw invalid("has no address") }
+    return address
+  }
+
+  private mutating func command() throws(Malformed) -> CommandID {
+    CommandID(high: try fixed(), low: try fixed())
+  }
+
+  private mutating func attribution() throws(Malformed) -> Attribution {
+    Attribution(
+      command: try command(), fingerprint: try fixed(), actor: try text(), reason: try text())
+  }
+
+  fileprivate mutating func member() throws(Malformed) -> Member {
+    let id = NodeID(try fixed())
+    let name = try text()
+    let role: NodeRole = try choice()
+    var endpoints = Endpoints(cluster: try address())
+    if try flag() { endpoints.datastore = try address() }
+    if try flag() { endpoints.apiserver = try address() }
+    for _ in 0..<(try count()) { endpoints.extra.append(try address()) }
+    var member = Member(
+      record: NodeRecord(
+        id: id, name: name, role: role, endpoints: endpoints, key: try digest(),
+        failureDomain: try text(), version: try text()),
+      joined: try time(), joinIndex: try number(), endpointIndex: 0)
+    if try flag() { member.token = TokenID(try number()) }
+    let datastoreRole = try number()
+    if datastoreRole != 0 {
+      guard let role = UInt8(exactly: datastoreRole).flatMap(DatastoreRole.init) else {
+        throw invalid("has an unknown role")
+      }
+      member.datastoreRole = role
+    }
+    if try flag() { member.state = .left(index: try number(), time: try time()) }
+    member.apiserverReady = try flag()
+    if try flag() { member.suspectedSince = try time() }
+    if try flag() { member.lostSince = try time() }
+    for _ in 0..<(try count()) { member.suspicions.append(try time()) }
+    member.endpointIndex = try number()
+    return member
+  }
+
+  fileprivate mutating func departed() throws(Malformed) -> Departed {
+    let (node, name, key) = (NodeID(try fixed()), try text(), try digest())
+    let how: Departed.How
+    switch try number() {
+    case 0: how = .left
+    case 1: how = .removed(forced: false)
+    case 2: how = .removed(forced: true)
+    default: throw invalid("has an unknown way to depart")
+    }
+    return Departed(
+      node: node, name: name, key: key, how: how, index: try number(), time: try time(),
+      actor: try text(), reason: try text())
+  }
+
+  fileprivate mutating func token() throws(Malformed) -> Token {
+    let id = TokenID(try number())
+    var secrets: [TokenIssued.Secret] = []
+    for _ in 0..<(try count()) {
+      let hash = try digest()
+      var roles: [NodeRole] = []
+      for _ in 0..<(try count()) { roles.append(try choice()) }
+      secrets.append(.init(hash: hash, roles: roles))
+    }
+    guard let uses = UInt32(exactly: try number()) else { throw invalid("has too many uses") }
+    let expires = try flag() ? try time() : nil
+    var token = Token(
+      issued: TokenIssued(id: id, secrets: secrets, uses: uses, expires: expires),
+      index: try number(), time: try time(), actor: try text())
+    for _ in 0..<(try count()) {
+      token.redemptions.append(
+        .init(
+          node: NodeID(try fixed()), name: try text(), index: try number(), time: try time()))
+    }
+    if try flag() {
+      token.revocation = .init(index: try number(), time: try time(), actor: try text())
+    }
+    return token
+  }
+
+  fileprivate mutating func joint() throws(Malformed) -> JointRoles {
+    var outgoing: [NodeID] = []
+    for _ in 0..<(try count()) { outgoing.append(NodeID(try fixed())) }
+    return JointRoles(
+      outgoing: outgoing, attribution: try attribution(), index: try number())
+  }
+
+  fileprivate mutating func departure() throws(Malformed) -> Departure {
+    Departure(
+      node: NodeID(try fixed()), kind: try choice(), forced: try flag(),
+      attribution: try attribution(), index: try number(), settled: try flag())
+  }
+
+  fileprivate mutating func session() throws(Malformed) -> Sessions.Session {
+    Sessions.Session(
+      command: try command(), fingerprint: try fixed(), first: try number(), latest: try number(),
+      time: try time())
+  }
+}

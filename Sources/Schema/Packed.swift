@@ -1,0 +1,133 @@
+// Numbers and texts one after the other, without tags: for what only this program reads again, and
+// quickly. Everything is bounded by the bytes that there are; nothing here traps.
+
+import Membership
+
+/// Writes values one after the other.
+struct PackedWriter {
+  private(set) var bytes: [UInt8] = []
+
+  /// Seven bits a byte, the lowest first.
+  mutating func put(_ value: UInt64) {
+    var rest = value
+    while rest >= 0x80 {
+      bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+      rest >>= 7
+    }
+    bytes.append(UInt8(truncatingIfNeeded: rest))
+  }
+
+  mutating func put(_ value: Int) { put(UInt64(value)) }
+
+  mutating func put(_ value: Bool) { bytes.append(value ? 1 : 0) }
+
+  /// 8 bytes: for numbers that are random, or negative.
+  mutating func putFixed(_ value: UInt64) {
+    for shift in stride(from: UInt64(0), to: 64, by: 8) {
+      bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+    }
+  }
+
+  mutating func put(_ time: Timestamp) { putFixed(UInt64(bitPattern: time.milliseconds)) }
+
+  mutating func put(_ text: String) {
+    put(text.utf8.count)
+    bytes.append(contentsOf: text.utf8)
+  }
+
+  mutating func put(_ digest: Digest) { bytes.append(contentsOf: digest.bytes) }
+
+  mutating func put<Value>(_ value: Value?, _ body: (inout PackedWriter, Value) -> Void) {
+    put(value != nil)
+    if let value { body(&self, value) }
+  }
+
+  mutating func put<Value>(_ values: [Value], _ body: (inout PackedWriter, Value) -> Void) {
+    put(values.count)
+    for value in values { body(&self, value) }
+  }
+}
+
+/// Reads what a `PackedWriter` wrote; whatever is not that is `Malformed`.
+struct PackedReader {
+  private let bytes: [UInt8]
+  private var offset: Int
+  private let end: Int
+  private let field: String
+
+  /// Reads the bytes in that range.
+  init(_ bytes: [UInt8], _ range: Range<Int>, _ field: String) {
+    self.bytes = bytes
+    offset = range.lowerBound
+    end = range.upperBound
+    self.field = field
+  }
+
+  var isAtEnd: Bool { offset == end }
+
+  func invalid(_ why: String) -> Malformed { .invalid(field, why: "\(why) at byte \(offset)") }
+
+  private mutating func byte() throws(Malformed) -> UInt8 {
+    guard offset < end else { throw invalid("is cut short") }
+    defer { offset += 1 }
+    return bytes[offset]
+  }
+
+  mutating func number() throws(Malformed) -> UInt64 {
+    var value: UInt64 = 0
+    for shift in stride(from: UInt64(0), to: 63, by: 7) {
+      let byte = try byte()
+      value |= UInt64(byte & 0x7f) << shift
+      if byte < 0x80 { return value }
+    }
+    // Nine groups of seven are 63 bits; the last bit stands alone.
+    let last = try byte()
+    guard last <= 1 else { throw invalid("has a number that is too large") }
+    return value | UInt64(last) << 63
+  }
+
+  mutating func flag() throws(Malformed) -> Bool {
+    switch try byte() {
+    case 0: return false
+    case 1: return true
+    default: throw invalid("has a flag that is neither yes nor no")
+    }
+  }
+
+  mutating func fixed() throws(Malformed) -> UInt64 {
+    guard end - offset >= 8 else { throw invalid("is cut short") }
+    var value: UInt64 = 0
+    for position in 0..<8 { value |= UInt64(bytes[offset + position]) << UInt64(8 * position) }
+    offset += 8
+    return value
+  }
+
+  mutating func time() throws(Malformed) -> Timestamp {
+    Timestamp(milliseconds: Int64(bitPattern: try fixed()))
+  }
+
+  /// How many of something follow, each of at least one byte.
+  mutating func count() throws(Malformed) -> Int {
+    let count = try number()
+    guard count <= UInt64(end - offset) else { throw invalid("counts more than there is") }
+    return Int(count)
+  }
+
+  mutating func text() throws(Malformed) -> String {
+    let count = try count()
+    defer { offset += count }
+    guard let text = String(validating: bytes[offset..<offset + count], as: UTF8.self)
+    else { throw invalid("has text that is not UTF-8") }
+    return text
+  }
+
+  mutating func digest() throws(Malformed) -> Digest {
+    guard end - offset >= 32 else { throw invalid("is cut short") }
+    defer { offset += 32 }
+    var words: [4 of UInt64] = [0, 0, 0, 0]
+    for position in 0..<32 {
+      words[position / 8] = words[position / 8] << 8 | UInt64(bytes[offset + position])
+    }
+    return Digest(words: words)
+  }
+}
