@@ -241,7 +241,11 @@ final class ControlPlane: Sendable {
             do throws(Malformed) {
               inputs.append(.frame(from: NodeID(peer), try Frame(decoding: frame.payload)))
             } catch {
-              logger.warning("a frame of \(NodeID(peer)) is malformed and was dropped: \(error)")
+              // Told once, then counted: whoever sends one sends many.
+              if inbox.countMalformed() == 1 {
+                logger.warning(
+                  "a frame of \(NodeID(peer)) is malformed and was dropped: \(error)")
+              }
             }
           }
           inbox.post(inputs)
