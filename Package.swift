@@ -140,7 +140,8 @@ let package = Package(
       name: "ReplicationTests", dependencies: ["Replication", "Simulator"],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
-    .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
+    .testTarget(
+      name: "AgentTests", dependencies: ["Agent", "EventLog", "Raft"], swiftSettings: settings),
     .target(
       name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),
     .testTarget(

@@ -93,6 +93,7 @@ final class ControlPlane: Sendable {
     }.get()
     let running = ControlPlane(
       context: context, log: log, board: board, driver: driver, links: links)
+    LogPatrol.begin(log, stopped: hooks.stopped)
     if replica.isAlone { driver.post(.campaign) }
     driver.post(.tick)
     return running
