@@ -100,8 +100,8 @@ enum ElectionScenarios {
     },
     .onStage(
       "05-one-leader-a-term",
-      "A candidate's disk is slow, it loses power, and campaigns again in what is the same term for "
-        + "it: had it led before, two entries would share an index and a term, so it asks nobody "
+      "A candidate's disk is slow, it loses power, and campaigns again in what is the same term "
+        + "for it: had it led before, two entries would share an index and a term, so it asks nobody "
         + "before its own vote is durable."
     ) { stage in
       try stage.cast([1, 2, 3])
@@ -128,8 +128,8 @@ enum ElectionScenarios {
     },
     .onStage(
       "05-grant-of-a-former-start",
-      "A candidate with an unsynced log is granted votes, loses power and that log, asks again, and "
-        + "the old grants arrive: it never leads without what the others have committed."
+      "A candidate with an unsynced log is granted votes, loses power and that log, asks again, "
+        + "and the old grants arrive: it never leads without what the others have committed."
     ) { stage in
       try stage.cast([1, 2, 3]) { $0.preVote = false }
       try stage.elect(2)
