@@ -101,8 +101,8 @@ enum ElectionScenarios {
     .onStage(
       "05-one-leader-a-term",
       "A candidate's disk is slow, it loses power, and campaigns again in what is the same term "
-        + "for it: had it led before, two entries would share an index and a term, so it asks nobody "
-        + "before its own vote is durable."
+        + "for it: had it led before, two entries would share an index and a term, so it asks "
+        + "nobody before its own vote is durable."
     ) { stage in
       try stage.cast([1, 2, 3])
       stage.stalled = [1]
