@@ -9,6 +9,7 @@ extension Machine {
     message.abstains = abstains
     switch body {
     case .appendResponse, .voteResponse: afterAppend.append(message)
+    case .vote(let vote) where !vote.isPreVote && options.awaitsOwnVote: afterAppend.append(message)
     default: outbox.append(message)
     }
   }
