@@ -132,7 +132,8 @@ let package = Package(
       name: "ReplicationTests", dependencies: ["Replication", "Simulator"],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
-    .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
+    .testTarget(
+      name: "AgentTests", dependencies: ["Agent", "Membership"], swiftSettings: settings),
     .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: settings),
     .testTarget(name: "ProgramTests", swiftSettings: settings),
   ]

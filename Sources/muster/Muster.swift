@@ -21,7 +21,8 @@ struct Muster: AsyncParsableCommand {
         name: "The cluster",
         subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
       CommandGroup(name: "What happened", subcommands: [Events.self]),
-      CommandGroup(name: "Other", subcommands: [Kubectl.self, VersionCommand.self]),
+      CommandGroup(
+        name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
 
   static func main() async {

@@ -44,15 +44,21 @@ extension Program {
     private let folder: URL
     private let name: String
 
-    /// - Parameter environment: beside PATH; nothing else is inherited.
+    /// - Parameters:
+    ///   - environment: beside PATH; nothing else is inherited.
+    ///   - shell: a script that ends by executing its own arguments, `$0` among them.
     init(
       _ arguments: [String], in folder: URL, environment: [String: String] = [:],
-      input: String? = nil
+      input: String? = nil, through shell: String? = nil
     ) throws {
       self.folder = folder
       name = UUID().uuidString
       process.executableURL = Program.executable
       process.arguments = arguments
+      if let shell {
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", shell, Program.executable.path] + arguments
+      }
       process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { $1 }
       process.standardOutput = try Self.file(folder, name + ".out")
       process.standardError = try Self.file(folder, name + ".err")
