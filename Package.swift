@@ -141,7 +141,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "EventLog", "Raft"], swiftSettings: settings),
+      name: "AgentTests", dependencies: ["Agent", "EventLog", "Membership", "Raft"],
+      swiftSettings: settings),
     .target(
       name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),
     .testTarget(

@@ -16,11 +16,7 @@ package enum ProviderFile {
 
   /// Servers sorted as strings, each once. Throws for an empty list.
   package static func render(_ servers: [Address]) throws(Empty) -> String {
-    guard !servers.isEmpty else { throw Empty() }
-    let lines = Set(servers.map(\.description)).sorted {
-      $0.utf8.lexicographicallyPrecedes($1.utf8)
-    }
-    .map { "        - address: \(quoted($0))\n" }
+    let lines = try serverLines(servers).map { "        \($0)\n" }
     return """
       tcp:
         routers:
@@ -35,6 +31,13 @@ package enum ProviderFile {
               servers:
 
       """ + lines.joined()
+  }
+
+  /// The items of the list, one a line, not indented. Throws for an empty list.
+  package static func serverLines(_ servers: [Address]) throws(Empty) -> [String] {
+    guard !servers.isEmpty else { throw Empty() }
+    return Set(servers.map(\.description)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+      .map { "- address: \(quoted($0))" }
   }
 
   /// A plain scalar must not begin with a bracket.

@@ -22,7 +22,8 @@ struct Muster: AsyncParsableCommand {
         subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
       CommandGroup(name: "What happened", subcommands: [Events.self]),
       CommandGroup(name: "Trouble", subcommands: [RepairCommand.self, ExamineLog.self]),
-      CommandGroup(name: "Other", subcommands: [Kubectl.self, VersionCommand.self]),
+      CommandGroup(
+        name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
 
   static func main() async {

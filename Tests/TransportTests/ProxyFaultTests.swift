@@ -99,7 +99,7 @@ private final class Listener: ChannelInboundHandler, Sendable {
   }
 
   @Test(
-    "an open connection to a server that fell silent is closed, one to a server that is well is not",
+    "an open connection to a server that fell silent is closed, and to one that is well it is not",
     .enabled(if: TLSServer.isPossible))
   func silence() async throws {
     let scratch = try Scratch()

@@ -297,6 +297,10 @@ private final class SilentServer: Sendable {
       try await proxy.listen(on: HostPort("192.0.2.1", 1))
     }
     #expect(foreign?.kind == .addressNotLocal)
+    #expect("\(try #require(taken))".contains("process \(getpid()) "))
     await proxy.shutdown()
+    let next = self.proxy([])
+    #expect(try await next.listen(on: address) == address, "an ended proxy leaves its port")
+    await next.shutdown()
   }
 }

@@ -13,6 +13,8 @@ enum Random {
     UInt64.random(in: 1 ... .max)
   }
 
+  static func shuffled<Element>(_ elements: [Element]) -> [Element] { elements.shuffled() }
+
   static func bytes(_ count: Int) -> [UInt8] {
     var generator = SystemRandomNumberGenerator()
     return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }

@@ -2,40 +2,42 @@
 // connections to the API servers.
 //
 // What it knows comes from the last list it accepted, kept on disk with the keys of the control
-// plane, so that it finds its way again from any one server that is left. A list of another
-// cluster, an older incarnation or a lower index is never taken, nor an empty one.
+// plane, and from every list before it: whoever was once in the control plane stays a seed, so the
+// way back is found from any one that is left. It asks the control plane itself, never through its
+// own proxy. A list of another cluster, an older incarnation or a lower index is never taken, nor
+// an empty one.
 
 import FoundationEssentials
 import Logging
 import Membership
 import NIOCore
 import NIOHTTP1
-import Projections
 import Synchronization
 import Transport
-import Yams
 
 final class WorkerNode: Sendable {
   private let context: NodeContext
   private let client: ClusterClient
   private let proxy: TCPProxy
   private let hooks: ControlPlane.Hooks
-  private let list: Mutex<EndpointsAnswer>
-  private let task = Mutex<Task<Void, Never>?>(nil)
+  private let state: Mutex<WorkerState>
+  private let tasks = Mutex<[Task<Void, Never>]>([])
   private let lastContact = Mutex<UInt64?>(nil)
+  private let arguments: ProxyArguments
+
   /// Where the API servers are known from a file that belongs to the operator.
-  private let isPinned: Bool
+  private var isPinned: Bool { arguments.refreshInterval == 0 }
 
   private init(
     context: NodeContext, client: ClusterClient, proxy: TCPProxy, hooks: ControlPlane.Hooks,
-    list: EndpointsAnswer, isPinned: Bool
+    state: WorkerState, arguments: ProxyArguments
   ) {
     self.context = context
     self.client = client
     self.proxy = proxy
     self.hooks = hooks
-    self.list = Mutex(list)
-    self.isPinned = isPinned
+    self.state = Mutex(state)
+    self.arguments = arguments
   }
 
   /// Listens on the proxy's port and begins to follow.
@@ -43,18 +45,26 @@ final class WorkerNode: Sendable {
     _ context: NodeContext, client: ClusterClient, hooks: ControlPlane.Hooks
   ) async throws -> WorkerNode {
     let directory = context.directory
-    guard let bytes = try directory.read(directory.workerState) else {
+    guard let state = try WorkerState.load(directory) else {
       throw Failure(
         "cannot start as a worker: \(directory.workerState) is missing, so no control plane is "
           + "known; leave with `muster leave --local` and join again", exitCode: 65)
     }
-    let list = try JSON.decode(EndpointsAnswer.self, bytes)
-    let arguments = try ProxyArguments.load(directory)
-    let proxy = TCPProxy(group: context.group)
+    let proxy = ProxyFactory.make(context.group, logger: context.logger)
     let worker = WorkerNode(
-      context: context, client: client, proxy: proxy, hooks: hooks, list: list,
-      isPinned: arguments.refreshInterval == 0)
-    try worker.useServers()
+      context: context, client: client, proxy: proxy, hooks: hooks, state: state,
+      arguments: try ProxyArguments.load(directory))
+    do {
+      try await worker.listen()
+      try worker.begin()
+    } catch {
+      await proxy.shutdown()
+      throw error
+    }
+    return worker
+  }
+
+  private func listen() async throws {
     let port = Int(context.settings.apiserverPort)
     let hosts =
       context.settings.address.isLoopback
@@ -69,18 +79,26 @@ final class WorkerNode: Sendable {
         problem = error
       }
     }
-    if bound == 0, let problem {
-      await proxy.shutdown()
-      throw Failure.starting("listen for the API server proxy", problem)
+    // A machine without IPv6 has only the first.
+    if bound == 0, let problem { throw Failure.starting("listen for the API servers", problem) }
+  }
+
+  private func begin() throws {
+    var tasks = [Task { await follow() }]
+    if isPinned {
+      var watch = ProviderWatch(context.directory.provider, logger: context.logger)
+      use(try watch.begin())
+      tasks.append(Task { [watch] in await obey(watch) })
+    } else {
+      try useServers()
     }
-    worker.task.withLock { $0 = Task { await worker.follow() } }
-    return worker
+    self.tasks.withLock { $0 = tasks }
   }
 
   func stop() async {
-    let task = task.withLock { $0 }
-    task?.cancel()
-    await task?.value
+    let tasks = tasks.withLock { $0 }
+    for task in tasks { task.cancel() }
+    for task in tasks { await task.value }
     await proxy.shutdown()
   }
 
@@ -92,62 +110,82 @@ final class WorkerNode: Sendable {
   }
 
   /// The control plane as last told.
-  var endpoints: EndpointsAnswer { list.withLock { $0 } }
+  var endpoints: EndpointsAnswer { state.withLock { $0.list } }
 
   // MARK: Following
 
   private func follow() async {
     var failures = 0
-    // A long poll that is renewed before others give it up.
-    var wait = 0
+    // At first an answer is wanted at once, but not by all workers in the same moment.
+    var wait: Int64 = 0
+    try? await Task.sleep(for: .milliseconds(Random.number() % 500))
     while !Task.isCancelled {
+      let begin = ReplicaDriver.now()
       do {
         let body = try await askAny(
-          "/v1/endpoints?after=\(endpoints.index)&wait=\(wait)",
-          timeout: .seconds(Int64(wait) + 5))
+          "/v1/endpoints?after=\(endpoints.index)&wait=\(wait)", timeout: .seconds(wait + 5))
         lastContact.withLock { $0 = ReplicaDriver.now() }
-        try take(try JSON.decode(EndpointsAnswer.self, body))
+        let isNews = try take(try JSON.decode(EndpointsAnswer.self, body))
         failures = 0
-        wait = 30
+        // One that does not wait is not asked without end.
+        if !isNews, wait > 0, ReplicaDriver.now() &- begin < 500_000_000 {
+          try? await Task.sleep(for: .seconds(1))
+        }
+        wait = pollTime
       } catch let error as APIError where error.code == "departed" {
         await departed()
         return
       } catch {
+        if Task.isCancelled { return }
         failures += 1
         wait = 0
         if failures == 1 { context.logger.warning("endpoints cannot be refreshed: \(error)") }
-        let pause = min(5000, 100 << min(failures, 6)) + Int(Random.number() % 100)
-        try? await Task.sleep(for: .milliseconds(pause))
+        let pause = min(5000, 100 << min(failures, 6))
+        try? await Task.sleep(
+          for: .milliseconds(UInt64(pause / 2) + Random.number() % UInt64(pause)))
       }
     }
   }
 
-  private func take(_ news: EndpointsAnswer) throws {
-    let known = endpoints
-    guard news.cluster == known.cluster, news.incarnation >= known.incarnation,
-      news.index > known.index, !news.servers.isEmpty
-    else { return }
-    try context.directory.write(try JSON.encode(news), to: context.directory.workerState)
-    list.withLock { $0 = news }
-    try useServers()
-    context.logger.info("\(news.addresses.count) API servers", metadata: ["index": "\(news.index)"])
+  /// Seconds of one long poll: the refresh interval, a little less than a server allows, each time
+  /// another so that many workers do not fall into step.
+  private var pollTime: Int64 {
+    let most = min(max(isPinned ? 30 : arguments.refreshInterval, 1), 55)
+    return max(1, most - Int64(Random.number() % UInt64(max(1, most / 5))))
   }
 
-  /// Brings provider.yaml and the proxy in line with what is known.
-  private func useServers() throws {
-    let directory = context.directory
-    if isPinned {
-      let addresses = try ProviderReader.addresses(try directory.read(directory.provider) ?? [])
-      proxy.setBackends(addresses.map { HostPort($0.host.description, Int($0.port)) })
-      return
+  /// - Returns: whether it is newer than what was known.
+  private func take(_ news: EndpointsAnswer) throws -> Bool {
+    guard let next = state.withLock({ $0.following(news) }) else { return false }
+    try next.save(context.directory)
+    state.withLock { $0 = next }
+    if !isPinned {
+      try useServers()
+      context.logger.info(
+        "\(news.addresses.count) API servers", metadata: ["index": "\(news.index)"])
     }
+    return true
+  }
+
+  /// Brings the proxy and provider.yaml in line with what is known: clients first.
+  private func useServers() throws {
     let addresses = endpoints.servers.compactMap { $0.apiserver.flatMap { Address($0) } }
     guard !addresses.isEmpty else { return }
-    let text = Array(try ProviderFile.render(addresses).utf8)
-    if try directory.read(directory.provider) != text {
-      try directory.write(text, to: directory.provider)
-    }
+    use(addresses)
+    try ProviderStore(context.directory).write(addresses)
+  }
+
+  private func use(_ addresses: [Address]) {
     proxy.setBackends(addresses.map { HostPort($0.host.description, Int($0.port)) })
+  }
+
+  /// Follows the operator's provider.yaml.
+  private func obey(_ given: ProviderWatch) async {
+    var watch = given
+    while !Task.isCancelled {
+      try? await Task.sleep(for: ProviderWatch.pause)
+      if let addresses = watch.look() { use(addresses) }
+    }
   }
 
   // MARK: Asking
@@ -164,20 +202,20 @@ final class WorkerNode: Sendable {
       timeout: timeout + .seconds(2))
   }
 
-  /// The first answer of any control-plane node; the reasons of all if none answers.
+  /// The first answer of any control-plane node, those of now before those of earlier; the reasons
+  /// of all if none answers.
   private func askAny(
     _ path: String, method: ClusterClient.Method = .GET, body: [UInt8] = [], timeout: Duration
   ) async throws -> [UInt8] {
-    let servers = endpoints.servers
+    let known = state.withLock { $0 }
     var problems: [String] = []
-    let first = servers.isEmpty ? 0 : Int(Random.number() % UInt64(servers.count))
-    for step in servers.indices {
-      let server = servers[(first + step) % servers.count]
+    for server in Random.shuffled(known.list.servers) + Random.shuffled(known.earlier) {
+      try Task.checkCancellation()
       guard let address = Address(server.cluster), let key = Digest(server.key) else { continue }
       do {
         return try await client.call(
           method, path, at: address, key: key, body: body, timeout: timeout)
-      } catch let error as APIError where error.exitCode != 7 {
+      } catch let error as APIError where error.exitCode != 7 && !known.isEarlier(server, error) {
         throw error
       } catch {
         problems.append("\(server.name): \(error)")
@@ -193,62 +231,5 @@ final class WorkerNode: Sendable {
       let answer = try? JSON.decode(SelfAnswer.self, body), let departure = answer.departure
     else { return }
     hooks.departed(departure)
-  }
-}
-
-/// The flags in `args/apiserver-proxy`, one a line, as MicroK8s keeps them.
-struct ProxyArguments {
-  /// Seconds; 0: provider.yaml belongs to the operator.
-  var refreshInterval = 30
-
-  static func load(_ directory: DataDirectory) throws -> ProxyArguments {
-    var arguments = ProxyArguments()
-    guard let bytes = try directory.read(directory.proxyArguments) else { return arguments }
-    let words = String(decoding: bytes, as: UTF8.self)
-      .split(whereSeparator: { $0.isWhitespace || $0 == "=" }).map(String.init)
-    guard let flag = words.firstIndex(of: "--refresh-interval"), flag + 1 < words.count else {
-      return arguments
-    }
-    let text = words[flag + 1]
-    let digits = text.hasSuffix("s") ? String(text.dropLast()) : text
-    guard let seconds = Int(digits), seconds >= 0 else {
-      throw Failure(
-        "\(directory.proxyArguments): --refresh-interval is \"\(text)\"; it is a number of "
-          + "seconds, such as 30s, or 0 to leave provider.yaml alone", exitCode: 2)
-    }
-    arguments.refreshInterval = seconds
-    return arguments
-  }
-
-  /// Written when a node becomes a worker, unless the operator's are there.
-  static func writeDefaults(_ directory: DataDirectory) throws {
-    guard try directory.read(directory.proxyArguments) == nil else { return }
-    let text = """
-      --traefik-config \(directory.path)/args/traefik/traefik.yaml
-      --refresh-interval 30s
-
-      """
-    try directory.write(Array(text.utf8), to: directory.proxyArguments)
-  }
-}
-
-/// Reads the addresses of a provider.yaml, strictly.
-enum ProviderReader {
-  static func addresses(_ bytes: [UInt8]) throws -> [Address] {
-    let text = String(decoding: bytes, as: UTF8.self)
-    guard let root = try Yams.compose(yaml: text)?.mapping,
-      let servers = root["tcp"]?.mapping?["services"]?.mapping?["kube-apiserver"]?
-        .mapping?["loadBalancer"]?.mapping?["servers"]?.sequence
-    else {
-      throw Failure(
-        "provider.yaml lists no servers under tcp.services.kube-apiserver.loadBalancer",
-        exitCode: 65)
-    }
-    return try servers.map { server in
-      guard let text = server.mapping?["address"]?.string, let address = Address(text) else {
-        throw Failure("provider.yaml: a server has no valid HOST:PORT address", exitCode: 65)
-      }
-      return address
-    }
   }
 }

@@ -32,7 +32,8 @@ extension ProxyCarrier {
       switch Socket.connect(to: next.address) {
       case .now(let server):
         guard watch(server, of: session) else { return close(session, reset: true) }
-        return established(session, server)
+        established(session, server)
+        return pump(session)
       case .soon(let server):
         guard watch(server, of: session) else { return close(session, reset: true) }
         session.phase = .connecting
@@ -75,7 +76,6 @@ extension ProxyCarrier {
       session.up.offset = 0
       if hello.isComplete { expectFirstByte(session) }
     }
-    pump(session)
   }
 
   // MARK: Changes
@@ -96,9 +96,12 @@ extension ProxyCarrier {
     guard let server = session.server else { return }
     if session.phase == .connecting {
       let code = server.pendingError
-      if code == 0, !ready.broken, ready.writable { return established(session, server) }
-      failed(session, Self.words(code), silent: code != ECONNREFUSED)
-      return attempt(session)
+      guard code == 0, !ready.broken, ready.writable else {
+        failed(session, Self.words(code), silent: code != ECONNREFUSED)
+        return attempt(session)
+      }
+      // It may have spoken already: what else this change says is not said again.
+      established(session, server)
     }
     if ready.readable || ready.ended || ready.broken { session.down.readable = true }
     if ready.ended || ready.broken { session.down.ending = true }

@@ -15,6 +15,7 @@ package final class TCPProxy: Sendable {
     var loops: [ProxyLoop] = []
     var running = 0
     var listening: [HostPort] = []
+    var listeners: [Socket] = []
     var drains: [BackendTable.ID: Scheduled<Void>] = [:]
     var isShutDown = false
     var atEnd: [CheckedContinuation<Void, Never>] = []
@@ -56,22 +57,23 @@ package final class TCPProxy: Sendable {
   ///   process that holds it.
   @discardableResult
   package func listen(on address: HostPort) async throws -> HostPort {
+    var name = address.literal
     let listener: Socket
     do {
-      guard
-        let name = try address.literal ?? SocketAddress.makeAddressResolvingHost(
-          address.host, port: address.port) as SocketAddress?
-      else { throw ChannelError.operationUnsupported }
+      let place =
+        try name ?? SocketAddress.makeAddressResolvingHost(address.host, port: address.port)
+      name = place
       try startLoops()
-      listener = try Socket.listen(on: name)
+      listener = try Socket.listen(on: place)
     } catch {
       var problem = TransportError(error, subject: address.description)
-      if problem.kind == .portInUse { problem.holder = PortHolder.find(port: address.port) }
+      if problem.kind == .portInUse { problem.holder = name.flatMap(PortHolder.find) }
       throw problem
     }
     let own = listener.localAddress ?? address
     let isLate = state.withLock { state in
       state.listening.append(own)
+      if !state.isShutDown { state.listeners.append(listener) }
       return state.isShutDown
     }
     if isLate { listener.close() } else { command(.listen(listener)) }
@@ -167,6 +169,8 @@ package final class TCPProxy: Sendable {
       }
       if isOver { continuation.resume() }
     }
+    // No loop waits on them any more.
+    for listener in state.withLock({ exchange(&$0.listeners, []) }) { listener.close() }
     try? await threads.shutdownGracefully()
   }
 

@@ -1,0 +1,87 @@
+import Agent
+import ArgumentParser
+
+struct APIServerProxy: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apiserver-proxy",
+    abstract: "Run the worker's proxy alone, in front of the API servers of a file.",
+    discussion: """
+      Connections go to the servers in provider.yaml, each to one that answers; the bytes are \
+      theirs, TLS included. The file is read again whenever it is edited, in place or by rename, \
+      and never written; while it is wrong the servers known so far are used. A worker's agent \
+      runs the same proxy by itself.
+      """)
+
+  @Option(help: ArgumentHelp("The file of API servers.", valueName: "file"))
+  var provider: String?
+  @Option(
+    help: ArgumentHelp(
+      "A traefik.yaml that names address and file, as MicroK8s has it.", valueName: "file"))
+  var traefikConfig: String?
+  @Option(
+    help: ArgumentHelp("Where to listen (default: :16443, all addresses).", valueName: "addr:port"))
+  var listen: String?
+  @Option(
+    help: ArgumentHelp(
+      "Accepted as MicroK8s has it. The file is watched whatever it says.", valueName: "duration"),
+    transform: { try DurationText.seconds($0, allowingZero: true) })
+  var refreshInterval: Int64?
+  @Option(
+    help: ArgumentHelp(
+      "Accepted as MicroK8s has it; the list is never fetched through it.", valueName: "file"))
+  var kubeconfig: String?
+  @Option(
+    help: ArgumentHelp(
+      "How servers are looked at: none, connect, tls or readyz (default).", valueName: "kind"))
+  var check: String?
+  @Option(
+    help: ArgumentHelp("Seconds for a server to accept (default: 1).", valueName: "seconds"))
+  var connectTimeout: Double?
+  @Option(
+    help: ArgumentHelp(
+      "Seconds for a server's first byte, before another is tried (default: 1).",
+      valueName: "seconds"))
+  var firstByteTimeout: Double?
+  @Option(
+    help: ArgumentHelp(
+      "How long connections to a server off the list go on (default: 10m).",
+      valueName: "duration"),
+    transform: { try DurationText.seconds($0, allowingZero: true) })
+  var drain: Int64?
+  @Option(
+    help: ArgumentHelp("Clients at one time; further ones wait (default: 8192).", valueName: "n"))
+  var maxConnections: Int?
+  @Option(help: ArgumentHelp("As of the agent (default: info).", valueName: "level"))
+  var logLevel: String?
+  @Option(help: ArgumentHelp("text or json, on standard error.", valueName: "format"))
+  var logFormat: String?
+
+  func validate() throws {
+    for (name, value) in [
+      ("--connect-timeout", connectTimeout), ("--first-byte-timeout", firstByteTimeout),
+    ] {
+      guard let value else { continue }
+      guard value >= 0.01, value <= 3600 else {
+        throw ValidationError("\(name) \(value): it is from 0.01 to 3600 seconds")
+      }
+    }
+    if let maxConnections, !(1...1_000_000).contains(maxConnections) {
+      throw ValidationError("--max-connections \(maxConnections): it is from 1 to 1000000")
+    }
+  }
+
+  func run() async throws {
+    var proxy = StandaloneProxy()
+    proxy.provider = provider
+    proxy.traefikConfig = traefikConfig
+    proxy.listen = listen
+    proxy.check = check
+    proxy.connectTimeout = connectTimeout
+    proxy.firstByteTimeout = firstByteTimeout
+    proxy.drainGrace = drain
+    proxy.maxConnections = maxConnections
+    proxy.logLevel = logLevel ?? environment("MUSTER_LOG_LEVEL")
+    proxy.logFormat = logFormat ?? environment("MUSTER_LOG_FORMAT")
+    try await proxy.run()
+  }
+}
