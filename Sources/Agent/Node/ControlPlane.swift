@@ -211,8 +211,8 @@ final class ControlPlane: Sendable {
 
   private static func damaged(_ log: EventLog, _ problem: String) -> Failure {
     Failure(
-      "the log in \(log.directory) is damaged: \(problem). Keep the files; move the data dir "
-        + "aside and join again as a new node", exitCode: 65)
+      "the log in \(log.directory) is damaged: \(problem). Keep the files; muster repair, on the "
+        + "stopped node, says what can be done", exitCode: 65)
   }
 
   private static func options(
