@@ -138,7 +138,12 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: settings),
+    .target(
+      name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: ["Linearizability", "Simulator", "Replication", "Raft", "Membership", "Schema"],
+      swiftSettings: settings),
     .testTarget(name: "ProgramTests", swiftSettings: settings),
   ]
 )
