@@ -106,15 +106,16 @@ extension World {
     guard members.count >= 4, truth.node(victim.id)?.isActive == true,
       members.allSatisfy({ $0.isUp && $0.running?.replica.cluster.lastIndex == truth.lastIndex }),
       truth.joint == nil, truth.departure == nil, truth.voters.count == 3,
-      !workload.isDeparting, !truth.nodes.contains(where: { workload.lost.contains($0.id) })
+      !workload.isDeparting, !truth.nodes.contains(where: { workload.lost.contains($0.id) }),
+      members.allSatisfy({ $0.lostUpTo == nil && $0.running?.raft.abstains == false })
     else { return }
     workload.lost.append(victim.id)
     statistics.faults[FaultKind.loss.rawValue] += 1
     try switchOff(victim)
   }
 
-  /// Puts a disk back to an earlier state, or damages its log, if all others hold everything that is
-  /// committed and no earlier accident is still being made good.
+  /// Puts a disk back to an earlier state, or damages its log, if all others hold everything that
+  /// is committed and no earlier accident is still being made good.
   private func spoilIfBearable(
     _ victim: SimulatedNode, _ kind: FaultKind
   ) throws(Violation) {

@@ -78,8 +78,8 @@ extension World {
     return false
   }
 
-  /// Bits are flipped on the way. The link's own checks find that and break it; and should they not,
-  /// whoever decodes it must stand.
+  /// Bits are flipped on the way. The link's own checks find that and break it; and should they
+  /// not, whoever decodes it must stand.
   private func corrupt(_ frame: Frame, from node: SimulatedNode, to peer: SimulatedNode) {
     statistics.corrupted += 1
     var bytes = frame.encoded()

@@ -11,18 +11,21 @@ import Simulator
 #endif
 
 func usage(_ problem: String?) -> Never {
+  if let problem { print("muster-sim: \(problem)") }
   print(
     """
-    \(problem.map { "muster-sim: \($0)\n" } ?? "")usage: muster-sim --seeds A..B     runs seeds A to B (1 to 100)
+    usage: muster-sim --seeds A..B     runs seeds A to B (1 to 100)
            muster-sim --seeds A..      runs on and on
            muster-sim --seed N --trace runs one, and tells everything
            muster-sim --scenarios      lists the scripted scenarios
            muster-sim --scenario NAME  plays one, and tells everything
+           muster-sim --core NODES BATCH PROPOSALS  times the consensus core alone
     A seed is one simulated cluster: some time of faults and requests, then healing.
       --seconds S, --millis MS  simulated time of faults and requests (30 s)
       --minutes M               real time after which no other seed is begun
       --violent                 worlds in which leaders never last
       --without A,B             takes features and kinds of faults out of the world
+      --absence P               in P of a hundred worlds a minority is missing at first
       --nodes N, --workers N    how many nodes the clients aim at
       --requests N              how many requests there are at most
       --plant NAME              puts a known bug into the machines, to see it found
@@ -41,6 +44,7 @@ func seconds(since start: ContinuousClock.Instant) -> Double {
 
 let words = Array(CommandLine.arguments.dropFirst())
 if let request = ScenarioRequest(words) { exit(request.run()) }
+if runCoreBenchmark(words[...]) { exit(0) }
 let arguments = Arguments(words)
 let start = ContinuousClock.now
 var total = Statistics()
