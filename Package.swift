@@ -147,7 +147,9 @@ let package = Package(
       name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),
     .testTarget(
       name: "SimulationTests",
-      dependencies: ["Linearizability", "Simulator", "Replication", "Raft", "Membership", "Schema"],
+      dependencies: [
+        "Linearizability", "Simulator", "Replication", "Raft", "Membership", "Schema",
+      ],
       swiftSettings: settings),
     .testTarget(name: "ProgramTests", dependencies: ["Linearizability"], swiftSettings: settings),
   ]

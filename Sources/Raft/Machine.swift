@@ -18,8 +18,8 @@
 /// It applies `committed` in order, calls `apply` for every change among them, and says how far it
 /// came (`Input.applied`). It looks at `deadline` after every step.
 ///
-/// It delivers nothing that an earlier start of a peer said after something that a later one did: an
-/// acknowledgement by a disk that was put back since would count.
+/// It delivers nothing that an earlier start of a peer said after something that a later one did:
+/// an acknowledgement by a disk that was put back since would count.
 ///
 /// It says what became of every snapshot that it sent (`Input.snapshotReported`), for nothing else
 /// is sent to that member before. It hands leadership over before the leader is removed or demoted:

@@ -168,7 +168,9 @@ extension Replica {
   }
 
   private mutating func ask(_ command: Command) {
-    let id = CommandID(high: raft.term, low: raft.lastIndex + 1)
+    // Drawn now: an id that is older than what the cluster remembers would be refused.
+    let id = CommandID(
+      at: max(now.wall, tail?.lastTime ?? now.wall), random: (raft.term, raft.lastIndex + 1))
     requests.queue.append(
       .init(
         origin: .keeper,

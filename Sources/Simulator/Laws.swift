@@ -201,11 +201,13 @@ struct Laws {
     }
     guard after.term >= before.term, after.commit >= before.commit, after.applied >= before.applied
     else { throw Violation(.monotony, "\(node.name) went from \(before) to \(after)") }
+    try checkDurable(node, applied: after.applied)
     if after.leads {
       if !before.leads || before.term != after.term {
         statistics.elections += 1
         try checkNewLeader(node, running)
       }
+      try checkLeader(node, running, before: before, after: &after, world.options)
       if after.commit > before.commit {
         try checkQuorum(
           for: after.commit, node, running, [after.configuration, before.configuration], world)
@@ -252,7 +254,7 @@ struct Laws {
     let holds = configurations.contains { configuration in
       Quorum.vote(configuration) { id in
         guard let at = world.indexes[NodeID(id)] else { return false }
-        return world.nodes[at].disk.syncedTerm(at: index) == term
+        return world.nodes[at].holds(index, of: term)
       } == .won
     }
     if !holds {

@@ -3,6 +3,7 @@
 package import Membership
 import Raft
 import Replication
+import Schema
 
 /// A control-plane node in the world: its disk and its clocks, and, while it is up, its replica and
 /// what a host keeps for it. What a crash takes away is everything but the disk.
@@ -19,6 +20,19 @@ package final class SimulatedNode {
   package internal(set) var boot = 0
   /// How its present start greets its peers.
   var greeting = Greeting(boot: 0, nonce: 0)
+  /// Of the disk: raised at each start, and put back with it.
+  var diskBoot = 0
+  /// What the disk held at earlier starts.
+  var images: [(boot: Int, image: SimulatedDisk.Image)] = []
+  /// What the disk held before it was put back or damaged: it counted then.
+  var lost: SimulatedDisk.Image?
+  /// What whoever repaired the log told the node.
+  var lostUpTo: UInt64?
+  /// What is remembered of peers: stored, and to be stored with the next write.
+  var memory: [Recollection] = []
+  var unstoredMemory: [Recollection]?
+  /// The starts of peers from which word came first what they remember. Looked up only.
+  var opened: [Int: Int] = [:]
   /// It will never be started again.
   package internal(set) var isGone = false
 
@@ -60,6 +74,13 @@ package final class SimulatedNode {
     var applied: Index = 0
     var leads = false
     var configuration = Configuration()
+    /// The matches of all members, by id, as a leader knows them.
+    var matches: [(id: PeerID, match: Index)] = []
+    /// For how long it has led and taken turns, by its own clock, in nanoseconds.
+    var ledFor: UInt64 = 0
+    var lastTurn: UInt64 = 0
+    /// When it last heard from others, in `ledFor`. Looked up, never iterated.
+    var heard: [NodeID: UInt64] = [:]
     /// Indexes of the configuration changes in its log.
     var changes: [Index] = []
   }
@@ -76,6 +97,11 @@ package final class SimulatedNode {
   package var lastIndex: UInt64 { running?.raft.lastIndex ?? 0 }
   /// What its replica has applied; the state before everything while it is down.
   package var cluster: Cluster { running?.replica.cluster ?? Cluster() }
+
+  /// Whether that entry is on its disk, or was before an accident that the others can bear.
+  func holds(_ index: Index, of term: Term) -> Bool {
+    disk.syncedTerm(at: index) == term || lost?.term(at: index) == term
+  }
 
   init(index: Int, record: NodeRecord, clock: NodeClock, dice: SplitMix64) {
     self.index = index

@@ -24,6 +24,8 @@ package struct Statistics: Sendable, Equatable {
   package var unknown = 0
   /// Faults by `FaultKind.rawValue`.
   package var faults = [Int](repeating: 0, count: FaultKind.allCases.count)
+  /// Frames that were damaged on their way, and refused.
+  package var corrupted = 0
   /// Refusals by code.
   package var refusals: [String: Int] = [:]
   /// Frames received, by the receiver's role and the message's kind.
@@ -81,6 +83,7 @@ package struct Statistics: Sendable, Equatable {
     reads += other.reads
     unknown += other.unknown
     for kind in faults.indices { faults[kind] += other.faults[kind] }
+    corrupted += other.corrupted
     for (code, count) in other.refusals { refusals[code, default: 0] += count }
     for pair in coverage.indices { coverage[pair] += other.coverage[pair] }
     recovery += other.recovery

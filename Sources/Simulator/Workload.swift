@@ -24,13 +24,27 @@ package struct Operation: Sendable {
   package internal(set) var state = State.open
   /// How many times it was asked.
   package internal(set) var attempts = 0
+  /// When it was first asked, in simulated nanoseconds.
+  package internal(set) var begun: UInt64 = 0
+  /// When its client knew its outcome.
+  package internal(set) var ended: UInt64?
+}
+
+/// A read that was confirmed, and what it showed.
+package struct ReadRecord: Sendable {
+  /// In simulated nanoseconds.
+  package let begun: UInt64
+  /// In simulated nanoseconds.
+  package let ended: UInt64
+  /// The active members, in the order of joining.
+  package let members: [NodeID]
 }
 
 struct Workload {
   enum Call {
     /// What had been acknowledged anywhere when it was asked.
     case operation(Int, known: UInt64)
-    case read(known: UInt64)
+    case read(known: UInt64, begun: UInt64)
   }
   struct Invitation {
     var id: TokenID
@@ -47,7 +61,7 @@ struct Workload {
   /// Nodes that will not come back.
   var lost: [NodeID] = []
   /// Reads that were confirmed.
-  var confirmedReads = 0
+  var reads: [ReadRecord] = []
   private var names = 0
 
   init(dice: SplitMix64) { self.dice = dice }
@@ -57,8 +71,9 @@ struct Workload {
     operations.append(operation)
   }
 
-  mutating func note(_ state: Operation.State, of number: Int) {
+  mutating func note(_ state: Operation.State, of number: Int, at time: UInt64? = nil) {
     operations[number].state = state
+    operations[number].ended = time
   }
 
   mutating func countAttempt(of number: Int) { operations[number].attempts += 1 }
@@ -130,9 +145,8 @@ struct Workload {
   ) -> (command: Command, asked: NodeID?)? {
     let servers = truth.controlPlane
     let active = truth.nodes.filter(\.isActive)
-    switch dice.below(100) {
-    case ..<20:
-      return nil
+    if dice.chance(percent: options.readShare) { return nil }
+    switch dice.between(20, 99) {
     case ..<32:
       let expires =
         dice.chance(percent: 30)

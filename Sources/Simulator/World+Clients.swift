@@ -13,7 +13,9 @@ extension World {
   /// Every event that was applied somewhere, in order.
   package var history: [RecordedEvent] { laws.history }
   /// How many reads were confirmed.
-  package var confirmedReads: Int { workload.confirmedReads }
+  package var confirmedReads: Int { workload.reads.count }
+  /// The reads that were confirmed, in order.
+  package var readRecords: [ReadRecord] { workload.reads }
 
   // MARK: Asking
 
@@ -21,7 +23,7 @@ extension World {
     guard isStormy else { return }
     let mean = options.requestInterval
     schedule(.newRequest, after: workload.dice.between(mean / 4, 2 * mean))
-    guard workload.openCount < 64 else { return }
+    guard workload.openCount < 64, operations.count < options.requestLimit else { return }
     guard let (command, asked) = workload.drawCommand(truth, options, at: now) else {
       if let node = workload.dice.pick(nodes.filter(\.isUp)) { read(at: node) }
       return
@@ -38,7 +40,7 @@ extension World {
   package func ask(_ command: Command, asked: NodeID? = nil, patience: Int? = nil) -> Int {
     let request = Request(
       id: workload.drawID(at: now), command: command, actor: "client", reason: "it was time")
-    workload.add(Operation(request: request, asked: asked, patience: patience))
+    workload.add(Operation(request: request, asked: asked, patience: patience, begun: now))
     schedule(.attempt(workload.operations.count - 1), after: 0)
     return workload.operations.count - 1
   }
@@ -47,7 +49,7 @@ extension World {
   package func read(at node: SimulatedNode) {
     guard node.isUp else { return }
     let (caller, deadline) = drawCaller(at: node)
-    workload.calls[caller] = .read(known: laws.acknowledged)
+    workload.calls[caller] = .read(known: laws.acknowledged, begun: now)
     post(.read(caller, deadline: deadline), to: node)
   }
 
@@ -55,7 +57,7 @@ extension World {
     let operation = workload.operations[number]
     guard operation.state == .open else { return }
     if let patience = operation.patience, operation.attempts >= patience {
-      return workload.note(.abandoned, of: number)
+      return workload.note(.abandoned, of: number, at: now)
     }
     let up = nodes.filter(\.isUp)
     var node = workload.dice.pick(up)
@@ -137,7 +139,7 @@ extension World {
 
   private func finish(_ number: Int, _ state: Operation.State) {
     guard workload.operations[number].state == .open else { return }
-    workload.note(state, of: number)
+    workload.note(state, of: number, at: now)
     guard case .join(let join) = workload.operations[number].request.command else { return }
     guard case .committed = state else {
       if truth.node(join.node.id) != nil { workload.lost.append(join.node.id) }
@@ -155,7 +157,7 @@ extension World {
   func readAnswered(
     _ caller: Caller, confirmed: Bool, by node: SimulatedNode
   ) throws(Violation) {
-    guard case .read(let known) = try take(caller, at: node) else {
+    guard case .read(let known, let begun) = try take(caller, at: node) else {
       throw Violation(.oneAnswer, "\(node.name) answers a request as if it were a read")
     }
     note(8, caller, UInt64(node.index), confirmed ? 1 : 0) {
@@ -166,8 +168,10 @@ extension World {
       return
     }
     statistics.reads += 1
-    workload.confirmedReads += 1
-    if node.cluster.lastIndex < known {
+    workload.reads.append(
+      ReadRecord(
+        begun: begun, ended: now, members: node.cluster.nodes.filter(\.isActive).map(\.id)))
+    if options.judgesReads, node.cluster.lastIndex < known {
       throw Violation(
         .linearizable,
         "\(node.name) confirms a read at \(node.cluster.lastIndex), and \(known) was acknowledged "

@@ -36,6 +36,10 @@ extension World {
     let jobs = node.writing
     node.writing = []
     if node.diskFullUntil > now { return stall(node, jobs) }
+    if let memory = node.unstoredMemory {
+      node.memory = memory
+      node.unstoredMemory = nil
+    }
     // A commit index alone is not worth a sync: it becomes durable with the next one.
     let syncs = jobs.contains(where: \.mustSync)
     if options.plant == .acknowledgesBeforeSync {

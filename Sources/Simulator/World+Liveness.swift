@@ -11,9 +11,61 @@ extension World {
   ) -> World {
     let world = World(options, trace: trace)
     world.run(for: options.duration)
-    world.heal()
+    let absent = world.drawAbsent()
+    world.heal(without: absent)
+    if !absent.isEmpty {
+      world.serveWithout(absent)
+      world.heal()
+    }
     world.recover()
     return world
+  }
+
+  /// A minority of the voters that the others can do without, as every one of them sees it; empty
+  /// in most worlds.
+  private func drawAbsent() -> [SimulatedNode] {
+    guard violation == nil, faultDice.chance(percent: options.absenceShare) else { return [] }
+    let present = nodes.filter { !$0.isGone }
+    let views =
+      present.compactMap { $0.running?.raft.configuration ?? (try? $0.disk.fold())?.configuration }
+      + [truth.configuration]
+    var candidates = present
+    // What is decided and not yet committed may come to need who is absent.
+    guard truth.joint == nil, truth.departure == nil, nodes.allSatisfy({ $0.lost == nil }),
+      !workload.isDeparting,
+      present.allSatisfy({ $0.seen.changes.allSatisfy { $0 <= truth.lastIndex } })
+    else { return [] }
+    var absent: [SimulatedNode] = []
+    while !candidates.isEmpty {
+      let one = candidates.remove(at: faultDice.below(candidates.count))
+      let rest = Set(present.map(\.id)).subtracting((absent + [one]).map(\.id))
+      let suffices = views.allSatisfy { view in
+        Quorum.vote(view) { rest.contains(NodeID($0)) } == .won
+      }
+      if suffices, truth.node(one.id)?.datastoreRole == .voter { absent.append(one) }
+    }
+    return absent
+  }
+
+  /// What is left of a healed cluster must serve.
+  private func serveWithout(_ absent: [SimulatedNode]) {
+    guard
+      let member = truth.controlPlane.first(where: { one in
+        !absent.contains { $0.id == one.id }
+      })
+    else { return }
+    let number = ask(
+      .refreshEndpoints(
+        EndpointRefreshed(
+          node: member.id, endpoints: member.record.endpoints,
+          apiserverReady: !member.apiserverReady, version: member.record.version)))
+    run(for: patience) { $0.workload.operations[number].state != .open }
+    guard violation == nil, workload.operations[number].state == .open else { return }
+    let terms = nodes.map { $0.running.map { "\($0.raft.role) in \($0.raft.term)" } ?? "down" }
+    violation = Violation(
+      .liveness,
+      "without \(absent.map(\.name)) nothing is served, \(patience / second) s after healing: "
+        + "\(terms)")
   }
 
   /// How long a healed cluster may take: two rounds of suspicion and recovery, a removal that

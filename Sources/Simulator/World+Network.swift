@@ -14,6 +14,9 @@ extension World {
     guard let to = indexes[delivery.to] else { return }
     statistics.frames += 1
     if network.isCut(node.index, to) || networkDice.chance(perMillion: options.lossRate) { return }
+    if networkDice.chance(perMillion: options.corruptionRate) {
+      return corrupt(delivery.frame, from: node, to: nodes[to])
+    }
     let bytes = options.encodes ? delivery.frame.encoded() : nil
     let parcel = Parcel(
       from: node.id, frame: altered(delivery.frame), bytes: bytes,
@@ -26,7 +29,7 @@ extension World {
 
   private func dispatch(_ parcel: Parcel, from: Int, to: Int) {
     var delay = networkDice.between(options.delay.lowerBound, options.delay.upperBound)
-    if networkDice.chance(perMillion: 1_000) {
+    if networkDice.chance(perMillion: options.stragglerRate) {
       delay += networkDice.spread(millisecond, 3 * second)
     }
     let time = network.arrival(from, to, at: now + delay, inOrder: !options.reorders)
@@ -44,6 +47,7 @@ extension World {
       }
       return
     }
+    guard isOpen(parcel, at: node, from: nodes[from]) else { return }
     var frame = parcel.frame
     if let bytes = parcel.bytes, !options.altersFrames {
       do throws(Malformed) {
@@ -56,6 +60,38 @@ extension World {
       }
     }
     post(.frame(from: parcel.from, frame), to: node)
+  }
+
+  /// The first thing that a peer says on a new link is what it remembers of this node: nothing else
+  /// of it is heard before.
+  private func isOpen(
+    _ parcel: Parcel, at node: SimulatedNode, from peer: SimulatedNode
+  ) -> Bool {
+    if node.opened[peer.index] == peer.boot { return true }
+    guard peer.isUp else { return false }
+    if case .recollection = parcel.frame {
+      node.opened[peer.index] = peer.boot
+      return true
+    }
+    // What it told was lost: the link is made anew.
+    post(.greeted(node.id, node.greeting), to: peer)
+    return false
+  }
+
+  /// Bits are flipped on the way. The link's own checks find that and break it; and should they
+  /// not, whoever decodes it must stand.
+  private func corrupt(_ frame: Frame, from node: SimulatedNode, to peer: SimulatedNode) {
+    statistics.corrupted += 1
+    var bytes = frame.encoded()
+    if networkDice.chance(percent: 20) { bytes.removeLast(networkDice.below(bytes.count + 1)) }
+    for _ in 0...networkDice.below(3) where !bytes.isEmpty {
+      bytes[networkDice.below(bytes.count)] ^= UInt8(1 << networkDice.below(8))
+    }
+    let isReadable = (try? Frame(decoding: bytes)) != nil
+    note(9, UInt64(node.index), UInt64(peer.index), isReadable ? 1 : 0) {
+      "a frame from \(node.name) to \(peer.name) is corrupted"
+    }
+    reset(node, peer)
   }
 
   /// A connection is reset: what is on its way is lost, and both ends learn of it.

@@ -45,11 +45,18 @@ extension World {
     node.clock.base = node.dice.between(second, 1_000 * second)
     var raft = Machine.Options(id: node.id.rawValue, seed: node.dice.next())
     raft.forwardsProposals = false
+    raft.maxMessageBytes = options.maxMessageBytes
+    raft.maxInflightMessages = options.maxInflightMessages
+    raft.maxUncommittedBytes = options.maxUncommittedBytes
     var settings = Replica.Options(node: node.id, name: node.id.description, raft: raft)
     settings.damping = options.damping
     settings.aliveFor = 3 * options.damping
-    node.greeting = Greeting(boot: UInt64(node.boot), nonce: node.dice.next())
+    node.images = node.images.suffix(3) + [(node.diskBoot, node.disk.synced)]
+    node.diskBoot += 1
+    node.greeting = Greeting(boot: UInt64(node.diskBoot), nonce: node.dice.next())
+    settings.lostUpTo = node.lostUpTo
     settings.greeting = node.greeting
+    options.tamper?.options?(&settings)
     let wholeLog = options.plant == .foldsUncommitted ? node.disk.lastIndex : nil
     let cluster = try node.disk.fold(through: wholeLog)
     var hardState = node.disk.synced.hardState
@@ -57,7 +64,7 @@ extension World {
     let running = SimulatedNode.Running(
       Replica(
         options: settings, cluster: cluster, hardState: hardState, log: node.disk,
-        at: node.clock.clock(at: now)))
+        memory: node.memory, at: node.clock.clock(at: now)))
     node.running = running
     try laws.started(node)
     note(1, UInt64(node.index), UInt64(node.boot), running.raft.term) {
@@ -95,6 +102,8 @@ extension World {
     node.isStalled = false
     node.pausedUntil = 0
     node.spins = 0
+    node.unstoredMemory = nil
+    node.opened = [:]
     dismissCalls(of: node)
     for peer in nodes where peer.index != node.index {
       network.close(node.index, peer.index)
@@ -147,14 +156,17 @@ extension World {
     let inputs = node.inbox
     node.inbox = []
     let clock = node.clock.clock(at: now)
+    laws.turns(node, at: clock.monotonic)
     for input in inputs {
-      if case .frame(_, .raft(let message)) = input {
+      if case .frame(let from, .raft(let message)) = input {
         statistics.count(message, at: running.raft.role)
+        if node.seen.leads { node.seen.heard[from] = node.seen.ledFor }
       }
-      running.replica.step(input, at: clock)
+      try take(input, by: node, running, at: clock)
     }
-    if clock.monotonic >= running.replica.deadline { running.replica.step(.tick, at: clock) }
-    let effects = running.replica.takeEffects()
+    if clock.monotonic >= running.replica.deadline { try take(.tick, by: node, running, at: clock) }
+    var effects = running.replica.takeEffects()
+    options.tamper?.effects?(&effects, &running.replica)
     note(
       3, UInt64(node.index) << 32 | UInt64(inputs.count),
       running.raft.term << 32 | running.raft.lastIndex, running.raft.commitIndex
@@ -167,6 +179,19 @@ extension World {
     try laws.check(node, statistics: &statistics, in: self)
     try checkDeadlines(of: node, at: clock.monotonic)
     scheduleWake(node, running.replica.deadline, clock.monotonic)
+  }
+
+  private func take(
+    _ input: ReplicaInput, by node: SimulatedNode, _ running: SimulatedNode.Running,
+    at clock: Clock
+  ) throws(Violation) {
+    let before = running.raft.role
+    if let tamper = options.tamper {
+      tamper.step(&running.replica, input, at: clock)
+    } else {
+      running.replica.step(input, at: clock)
+    }
+    if before == .follower, running.raft.role != .follower { try laws.checkCampaign(node, running) }
   }
 
   private func scheduleWake(_ node: SimulatedNode, _ deadline: UInt64, _ reading: UInt64) {
@@ -187,6 +212,8 @@ extension World {
     for event in effects.events {
       if try laws.applied(event, by: node, statistics: &statistics) { try happened(event) }
     }
+    if let memory = effects.memory { node.unstoredMemory = memory }
+    if effects.isSettled { node.lostUpTo = nil }
     for delivery in effects.frames { try send(delivery, from: node) }
     for job in effects.appends {
       if options.plant == .releasesEarly {

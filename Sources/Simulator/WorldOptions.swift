@@ -5,6 +5,10 @@ import Raft
 /// What may go wrong, apart from what the network does to single frames.
 package enum FaultKind: Int, Sendable, CaseIterable {
   case crash, loss, pause, partition, oneWay, reset, diskFull, slowDisk, clockJump
+  /// A disk is as it was at an earlier start, or empty.
+  case putBack
+  /// A damaged log was cut off before the damage, by who repaired it.
+  case damage
 
   /// For people.
   package var name: String {
@@ -18,6 +22,8 @@ package enum FaultKind: Int, Sendable, CaseIterable {
     case .diskFull: "disk full"
     case .slowDisk: "slow disk"
     case .clockJump: "clock jump"
+    case .putBack: "disk put back"
+    case .damage: "damaged log"
     }
   }
 }
@@ -34,6 +40,8 @@ package struct WorldOptions: Sendable {
   package var workers = 3
   /// Mean time between requests; 0 for none.
   package var requestInterval: UInt64 = 0
+  /// How many requests clients make at most, before the world heals.
+  package var requestLimit = Int.max
   /// Mean time between faults of that kind, by `FaultKind.rawValue`; 0 for none.
   package var faultIntervals = [UInt64](repeating: 0, count: FaultKind.allCases.count)
   /// Out of a million writes to a disk, so many end in a crash in their course or just after.
@@ -44,6 +52,10 @@ package struct WorldOptions: Sendable {
   package var lossRate: UInt64 = 0
   /// Frames sent twice, out of a million.
   package var duplicationRate: UInt64 = 0
+  /// Frames with flipped bits, out of a million.
+  package var corruptionRate: UInt64 = 0
+  /// Frames that come up to three seconds late, out of a million.
+  package var stragglerRate: UInt64 = 1_000
   /// Frames of one link may overtake one another, and outlive a crash of either end.
   package var reorders = false
   /// The least and the greatest usual delay of a frame.
@@ -56,8 +68,22 @@ package struct WorldOptions: Sendable {
   package var drift: UInt64 = 0
   /// `Replica.Options.damping`; signs of life count three times as long.
   package var damping: UInt64 = 10 * second
+  /// `Machine.Options.maxMessageBytes`: small ones make acknowledgements cover a part of the log.
+  package var maxMessageBytes = 1 << 20
+  /// `Machine.Options.maxInflightMessages`.
+  package var maxInflightMessages = 64
+  /// `Machine.Options.maxUncommittedBytes`.
+  package var maxUncommittedBytes = 16 << 20
+  /// Out of a hundred requests, so many are reads.
+  package var readShare: UInt64 = 20
+  /// Out of a hundred worlds that heal, so many heal without a minority of the voters at first.
+  package var absenceShare: UInt64 = 0
+  /// The laws judge reads; false leaves that to whoever judges what clients saw.
+  package var judgesReads = true
   /// A bug to be found.
   package var plant: Plant?
+  /// A bug inside the replicas.
+  package var tamper: Tamper?
 
   /// A world in which nothing happens by itself: for scripted scenarios.
   package init(seed: UInt64) { self.seed = seed }
@@ -91,6 +117,12 @@ package struct WorldOptions: Sendable {
     for kind in FaultKind.allCases where dice.chance(percent: 55) {
       options.faultIntervals[kind.rawValue] = dice.spread(second, 20 * second)
     }
+    if dice.chance(percent: 40) { options.maxMessageBytes = Int(dice.spread(1, 10_000)) }
+    if dice.chance(percent: 40) { options.maxInflightMessages = 1 + dice.below(8) }
+    if dice.chance(percent: 30) { options.maxUncommittedBytes = Int(dice.spread(256, 100_000)) }
+    options.absenceShare = 30
+    if dice.chance(percent: 30) { options.corruptionRate = dice.spread(10, 10_000) }
+    if dice.chance(percent: 20) { options.stragglerRate = dice.spread(1_000, 100_000) }
     return options
   }
 

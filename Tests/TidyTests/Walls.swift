@@ -32,7 +32,7 @@ enum Walls {
       "EventLog", "Membership", "Projections", "Raft", "Replication", "Schema", "Synchronization",
     ],
     "muster": system.union(foundation).union(["Agent", "ArgumentParser", "History"]),
-    "muster-sim": system.union(foundation).union(["Simulator"]),
+    "muster-sim": system.union(foundation).union(["Raft", "Simulator"]),
   ]
 
   /// Targets that draw time and randomness; all others are given them. The two programs only

@@ -1,0 +1,19 @@
+import Membership
+import Replication
+import Testing
+
+@Suite struct KeeperMemoryTests {
+  @Test("Roles are kept however long ago the cluster began to forget commands")
+  func afterForgetting() {
+    let bench = Bench(1)
+    bench.walls[0] += 25 * 3_600_000
+    bench.ask(0, .issueToken(bench.token(7, uses: 1)))
+    bench.settle()
+    #expect(bench.replicas[0].cluster.sessions.forgotten != nil)
+    let record = Bench.record(2)
+    bench.ask(0, .join(.init(node: record, secret: bench.secret)))
+    bench.settle()
+    for _ in 0..<8 { bench.advance(200_000_000) }
+    #expect(bench.replicas[0].cluster.node(record.id)?.datastoreRole != nil)
+  }
+}
