@@ -131,6 +131,7 @@ extension Program {
       try await onScene { scene in
         try scene.write([scene.one])
         let proxy = try await scene.proxy()
+        defer { proxy.end() }
         #expect(scene.visit() == "one")
         try scene.write([scene.two])
         try await eventually("a rename is seen") { scene.visit() == "two" }
@@ -171,6 +172,7 @@ extension Program {
       try await onScene { scene in
         try scene.write([scene.one])
         let proxy = try await scene.proxy()
+        defer { proxy.end() }
         let held = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(held) }
         #expect(scene.greet(held) && scene.answer(held) == "one")
@@ -209,6 +211,7 @@ extension Program {
             "apiserver-proxy", "--traefik-config", config, "--kubeconfig", "/nowhere",
             "--refresh-interval", "30s", "--check", "none",
           ], in: scene.stage.folder)
+        defer { proxy.end() }
         try await eventually("the proxy serves") { scene.visit() == "one" }
         kill(proxy.id, SIGTERM)
         #expect(try await proxy.ended().code == 0)
@@ -220,6 +223,7 @@ extension Program {
       try await onScene { scene in
         try scene.write([scene.one])
         let first = try await scene.proxy()
+        defer { first.end() }
         let arguments = ["apiserver-proxy", "--provider", scene.provider, "--listen"]
         let second = try await Running(arguments + [scene.listen], in: scene.stage.folder).ended()
         #expect(second.code == 1)
@@ -275,6 +279,7 @@ extension Program {
       try await onScene { scene in
         try scene.write([scene.one])
         let proxy = try await scene.proxy(through: "ulimit -n 36; exec \"$0\" \"$@\"")
+        defer { proxy.end() }
         var held: [Int32] = []
         for _ in 0..<40 {
           let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
