@@ -76,6 +76,8 @@ extension Program {
     }
 
     var id: Int32 { process.processIdentifier }
+    /// Kills it, unless it ended by itself.
+    func end() { if process.isRunning { kill(id, SIGKILL) } }
     var out: String { text(".out") }
     var err: String { text(".err") }
     private func text(_ suffix: String) -> String {

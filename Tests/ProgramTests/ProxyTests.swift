@@ -49,10 +49,10 @@ extension Program {
       let names: Names
       var provider: String { stage.folder.path + "/provider.yaml" }
 
-      init(_ stage: Stage) throws {
+      init(_ stage: Stage, listen: String? = nil) throws {
         self.stage = stage
         let hosts = (0..<3).map { stage.node("x\($0)").address }
-        listen = hosts[0] + ":16443"
+        self.listen = listen ?? hosts[0] + ":16443"
         one = hosts[1] + ":7001"
         two = hosts[2] + ":7002"
         names = try Names([one: "one", two: "two"])
@@ -131,6 +131,7 @@ extension Program {
       try await onScene { scene in
         try scene.write([scene.one])
         let proxy = try await scene.proxy()
+        defer { proxy.end() }
         #expect(scene.visit() == "one")
         try scene.write([scene.two])
         try await eventually("a rename is seen") { scene.visit() == "two" }
@@ -171,6 +172,7 @@ extension Program {
       try await onScene { scene in
         try scene.write([scene.one])
         let proxy = try await scene.proxy()
+        defer { proxy.end() }
         let held = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(held) }
         #expect(scene.greet(held) && scene.answer(held) == "one")
@@ -209,6 +211,7 @@ extension Program {
             "apiserver-proxy", "--traefik-config", config, "--kubeconfig", "/nowhere",
             "--refresh-interval", "30s", "--check", "none",
           ], in: scene.stage.folder)
+        defer { proxy.end() }
         try await eventually("the proxy serves") { scene.visit() == "one" }
         kill(proxy.id, SIGTERM)
         #expect(try await proxy.ended().code == 0)
@@ -220,6 +223,7 @@ extension Program {
       try await onScene { scene in
         try scene.write([scene.one])
         let first = try await scene.proxy()
+        defer { first.end() }
         let arguments = ["apiserver-proxy", "--provider", scene.provider, "--listen"]
         let second = try await Running(arguments + [scene.listen], in: scene.stage.folder).ended()
         #expect(second.code == 1)
@@ -238,11 +242,44 @@ extension Program {
       }
     }
 
+    @Test("a worker with --refresh-interval 0 never writes provider.yaml, and obeys it")
+    func pinned() async throws {
+      try await onStage { stage in
+        let cluster = try await stage.started("n1")
+        let worker = try await stage.started("w1")
+        let words = try await cluster.succeed("add-node", "--worker", "--format", "short")
+          .split(whereSeparator: \.isWhitespace).map(String.init)
+        try await worker.succeed("join", try #require(words.dropFirst(2).first), "--worker")
+        _ = try await worker.stop()
+        let scene = try Scene(stage, listen: worker.address + ":16443")
+        let provider = worker.data + "/args/traefik/provider.yaml"
+        try "--refresh-interval 0\n".write(
+          toFile: worker.data + "/args/apiserver-proxy", atomically: true, encoding: .utf8)
+        let text = "# a load balancer\n" + Scene.text([scene.one])
+        try text.write(toFile: provider, atomically: true, encoding: .utf8)
+        try await worker.start()
+        // No TLS there: the check complains, and the only server is used all the same.
+        try await eventually("the worker uses the file") { scene.visit() == "one" }
+        // The control plane's list changes; the file is the operator's.
+        let second = try await stage.started("n2")
+        try await cluster.admit(second)
+        try await eventually("the worker knows the new control plane") {
+          let state = try? String(contentsOfFile: worker.data + "/worker.json", encoding: .utf8)
+          return state?.contains("\"n2\"") == true
+        }
+        #expect(try String(contentsOfFile: provider, encoding: .utf8) == text)
+        try Scene.text([scene.two]).write(toFile: provider, atomically: true, encoding: .utf8)
+        try await eventually("an edit is obeyed") { scene.visit() == "two" }
+        #expect(try await worker.stop() == 0)
+      }
+    }
+
     @Test("without descriptors it says so, and serves again when there are some")
     func descriptors() async throws {
       try await onScene { scene in
         try scene.write([scene.one])
         let proxy = try await scene.proxy(through: "ulimit -n 36; exec \"$0\" \"$@\"")
+        defer { proxy.end() }
         var held: [Int32] = []
         for _ in 0..<40 {
           let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

@@ -14,7 +14,8 @@ enum ProxyFactory {
   private static let reserve = 256
 
   static func make(
-    _ group: any EventLoopGroup, logger: Logger, options given: ProxyOptions = ProxyOptions()
+    _ group: any EventLoopGroup, logger: Logger, options given: ProxyOptions = ProxyOptions(),
+    onNotice: @escaping @Sendable (ProxyNotice) -> Void = { _ in }
   ) -> TCPProxy {
     var options = given
     let room = (Self.raiseDescriptors() - reserve) / 2
@@ -25,6 +26,7 @@ enum ProxyFactory {
     }
     return TCPProxy(group: group, options: options, seed: Random.number()) { notice in
       logger.log(level: notice.isWarning ? .warning : .info, "\(notice)")
+      onNotice(notice)
     }
   }
 

@@ -4,8 +4,8 @@
 // What it knows comes from the last list it accepted, kept on disk with the keys of the control
 // plane, and from every list before it: whoever was once in the control plane stays a seed, so the
 // way back is found from any one that is left. It asks the control plane itself, never through its
-// own proxy. A list of another cluster, an older incarnation or a lower index is never taken, nor
-// an empty one.
+// own proxy; where the proxy finds that the machine it waits for is in trouble, it asks another. A
+// list of another cluster, an older incarnation or a lower index is never taken, nor an empty one.
 
 import FoundationEssentials
 import Logging
@@ -24,6 +24,15 @@ final class WorkerNode: Sendable {
   private let tasks = Mutex<[Task<Void, Never>]>([])
   private let lastContact = Mutex<UInt64?>(nil)
   private let arguments: ProxyArguments
+  /// Whom the long poll waits for, and the task that does.
+  private let poll = Mutex(Poll())
+  /// Whether the files are behind what is known.
+  private let isUnsaved = Mutex(false)
+
+  private struct Poll {
+    var host: String?
+    var task: Task<[UInt8], any Error>?
+  }
 
   /// Where the API servers are known from a file that belongs to the operator.
   private var isPinned: Bool { arguments.refreshInterval == 0 }
@@ -50,13 +59,17 @@ final class WorkerNode: Sendable {
         "cannot start as a worker: \(directory.workerState) is missing, so no control plane is "
           + "known; leave with `muster leave --local` and join again", exitCode: 65)
     }
-    let proxy = ProxyFactory.make(context.group, logger: context.logger)
+    let told = Mutex<(@Sendable (ProxyNotice) -> Void)?>(nil)
+    let proxy = ProxyFactory.make(context.group, logger: context.logger) { notice in
+      told.withLock { $0 }?(notice)
+    }
     let worker = WorkerNode(
       context: context, client: client, proxy: proxy, hooks: hooks, state: state,
       arguments: try ProxyArguments.load(directory))
+    told.withLock { told in told = { [weak worker] in worker?.noticed($0) } }
     do {
       try await worker.listen()
-      try worker.begin()
+      worker.begin()
     } catch {
       await proxy.shutdown()
       throw error
@@ -83,15 +96,21 @@ final class WorkerNode: Sendable {
     if bound == 0, let problem { throw Failure.starting("listen for the API servers", problem) }
   }
 
-  private func begin() throws {
-    var tasks = [Task { await follow() }]
+  private func begin() {
+    use(known)
+    var tasks: [Task<Void, Never>] = []
     if isPinned {
       var watch = ProviderWatch(context.directory.provider, logger: context.logger)
-      use(try watch.begin())
+      do {
+        use(try watch.begin())
+      } catch {
+        context.logger.warning("\(error); the servers known so far are used")
+      }
       tasks.append(Task { [watch] in await obey(watch) })
     } else {
-      try useServers()
+      save()
     }
+    tasks.append(Task { await follow() })
     self.tasks.withLock { $0 = tasks }
   }
 
@@ -122,10 +141,9 @@ final class WorkerNode: Sendable {
     while !Task.isCancelled {
       let begin = ReplicaDriver.now()
       do {
-        let body = try await askAny(
-          "/v1/endpoints?after=\(endpoints.index)&wait=\(wait)", timeout: .seconds(wait + 5))
+        let body = try await longPoll(wait)
         lastContact.withLock { $0 = ReplicaDriver.now() }
-        let isNews = try take(try JSON.decode(EndpointsAnswer.self, body))
+        let isNews = take(try JSON.decode(EndpointsAnswer.self, body))
         failures = 0
         // One that does not wait is not asked without end.
         if !isNews, wait > 0, ReplicaDriver.now() &- begin < 500_000_000 {
@@ -154,28 +172,72 @@ final class WorkerNode: Sendable {
     return max(1, most - Int64(Random.number() % UInt64(max(1, most / 5))))
   }
 
+  /// Asks for the list, waiting for a newer one; given up where whoever is asked falls ill.
+  private func longPoll(_ wait: Int64) async throws -> [UInt8] {
+    let index = endpoints.index
+    let task = Task {
+      try await askAny(
+        "/v1/endpoints?after=\(index)&wait=\(wait)", timeout: .seconds(wait + 5)
+      ) { host in poll.withLock { $0.host = host } }
+    }
+    poll.withLock { $0.task = task }
+    defer { poll.withLock { $0 = Poll() } }
+    return try await withTaskCancellationHandler {
+      try await task.value
+    } onCancel: {
+      task.cancel()
+    }
+  }
+
+  /// A server that the proxy finds in trouble shares its machine with a control-plane node.
+  private func noticed(_ notice: ProxyNotice) {
+    guard case .down(let server, _) = notice else { return }
+    poll.withLock { poll in
+      if poll.host == server.host { poll.task?.cancel() }
+    }
+  }
+
   /// - Returns: whether it is newer than what was known.
-  private func take(_ news: EndpointsAnswer) throws -> Bool {
-    guard let next = state.withLock({ $0.following(news) }) else { return false }
-    try next.save(context.directory)
+  private func take(_ news: EndpointsAnswer) -> Bool {
+    guard let next = state.withLock({ $0.following(news) }) else {
+      if isUnsaved.withLock({ $0 }) { save() }
+      return false
+    }
     state.withLock { $0 = next }
     if !isPinned {
-      try useServers()
+      // Clients first: a full disk is no reason to send them to servers that are gone.
+      use(known)
       context.logger.info(
         "\(news.addresses.count) API servers", metadata: ["index": "\(news.index)"])
     }
+    save()
     return true
   }
 
-  /// Brings the proxy and provider.yaml in line with what is known: clients first.
-  private func useServers() throws {
-    let addresses = endpoints.servers.compactMap { $0.apiserver.flatMap { Address($0) } }
-    guard !addresses.isEmpty else { return }
-    use(addresses)
-    try ProviderStore(context.directory).write(addresses)
+  /// The API servers as the control plane last told.
+  private var known: [Address] {
+    endpoints.servers.compactMap { $0.apiserver.flatMap { Address($0) } }
+  }
+
+  /// Brings worker.json and provider.yaml in line with what is known; tried again with every poll
+  /// until it succeeds.
+  private func save() {
+    do {
+      try state.withLock { $0 }.save(context.directory)
+      let known = known
+      if !isPinned, !known.isEmpty { try ProviderStore(context.directory).write(known) }
+      isUnsaved.withLock { $0 = false }
+    } catch {
+      let isFirst = isUnsaved.withLock { isUnsaved in
+        defer { isUnsaved = true }
+        return !isUnsaved
+      }
+      if isFirst { context.logger.warning("\(error); the servers are used all the same") }
+    }
   }
 
   private func use(_ addresses: [Address]) {
+    guard !addresses.isEmpty else { return }
     proxy.setBackends(addresses.map { HostPort($0.host.description, Int($0.port)) })
   }
 
@@ -205,13 +267,22 @@ final class WorkerNode: Sendable {
   /// The first answer of any control-plane node, those of now before those of earlier; the reasons
   /// of all if none answers.
   private func askAny(
-    _ path: String, method: ClusterClient.Method = .GET, body: [UInt8] = [], timeout: Duration
+    _ path: String, method: ClusterClient.Method = .GET, body: [UInt8] = [], timeout: Duration,
+    asking: @Sendable (String) -> Void = { _ in }
   ) async throws -> [UInt8] {
     let known = state.withLock { $0 }
+    let ill = Set(proxy.backends.filter { $0.trouble != nil }.map(\.address.host))
+    let now = Random.shuffled(known.list.servers).map { ($0, Address($0.cluster)) }
+    // Whose API server is ill may be ill itself: it is asked after the others.
+    let order =
+      now.filter { !ill.contains($0.1?.host.description ?? "") }
+      + now.filter { ill.contains($0.1?.host.description ?? "") }
+      + Random.shuffled(known.earlier).map { ($0, Address($0.cluster)) }
     var problems: [String] = []
-    for server in Random.shuffled(known.list.servers) + Random.shuffled(known.earlier) {
+    for (server, address) in order {
       try Task.checkCancellation()
-      guard let address = Address(server.cluster), let key = Digest(server.key) else { continue }
+      guard let address, let key = Digest(server.key) else { continue }
+      asking(address.host.description)
       do {
         return try await client.call(
           method, path, at: address, key: key, body: body, timeout: timeout)

@@ -156,6 +156,9 @@ package final class TCPProxy: Sendable {
   /// Stops listening, closes every connection, and returns when it is closed.
   package func shutdown() async {
     checks.stop()
+    // Each holds the other.
+    shared.troubled.withLock { $0 = nil }
+    checks.cut.withLock { $0 = nil }
     let drains = state.withLock { state in
       state.isShutDown = true
       return state.drains.values
