@@ -58,7 +58,11 @@ let package = Package(
       dependencies: ["LMDB", "Raft", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
     .target(
-      name: "History", dependencies: ["EventLog", "Projections", "Membership", "Schema", "Raft"],
+      name: "History",
+      dependencies: [
+        "EventLog", "Projections", "Membership", "Schema", "Raft",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .target(
       name: "Transport",
@@ -105,7 +109,7 @@ let package = Package(
     .executableTarget(
       name: "muster",
       dependencies: [
-        "Agent", "History",
+        "Agent", "History", "Membership",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -135,6 +139,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ReplicationTests", dependencies: ["Replication", "Simulator"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HistoryTests",
+      dependencies: ["History", "EventLog", "Projections", "Membership", "Schema", "Raft"],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
