@@ -33,8 +33,9 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
   ],
   targets: [
-    // L0: a C header.
+    // L0: a C header, and system calls that Swift does not import.
     .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
+    .target(name: "CLinux"),
 
     // L1: rules, agreement, frozen bytes, pages.
     .target(name: "Raft", swiftSettings: settings),
@@ -67,6 +68,7 @@ let package = Package(
     .target(
       name: "Transport",
       dependencies: [
+        "CLinux",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOTLS", package: "swift-nio"),
@@ -113,7 +115,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    .executableTarget(name: "muster-sim", dependencies: ["Simulator"], swiftSettings: settings),
+    .executableTarget(
+      name: "muster-sim", dependencies: ["Simulator", "Raft"], swiftSettings: settings),
 
     // Laws.
     .testTarget(name: "TidyTests", swiftSettings: settings),
@@ -145,8 +148,14 @@ let package = Package(
       dependencies: ["History", "EventLog", "Projections", "Membership", "Schema", "Raft"],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
-    .testTarget(name: "AgentTests", dependencies: ["Agent"], swiftSettings: settings),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulator"], swiftSettings: settings),
-    .testTarget(name: "ProgramTests", swiftSettings: settings),
+    .testTarget(
+      name: "AgentTests", dependencies: ["Agent", "EventLog", "Raft"], swiftSettings: settings),
+    .target(
+      name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: ["Linearizability", "Simulator", "Replication", "Raft", "Membership", "Schema"],
+      swiftSettings: settings),
+    .testTarget(name: "ProgramTests", dependencies: ["Linearizability"], swiftSettings: settings),
   ]
 )

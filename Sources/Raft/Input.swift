@@ -51,4 +51,6 @@ package enum Refused: Error, Equatable, Sendable {
   case invalidChange(String)
   /// A message from a node that is not in the configuration, of a kind that needs one.
   case unknownPeer(PeerID)
+  /// A message that no member can have sent.
+  case impossible(Message.Flaw)
 }

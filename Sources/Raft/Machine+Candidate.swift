@@ -71,8 +71,6 @@ extension Machine {
         becomeFollower(term: term, leader: nil)
       case .won where ballot.isPreVote:
         campaign(.real)
-      case .won where options.awaitsOwnVote && !ballot.hasVoted(id):
-        break
       case .won:
         becomeLeader()
       }

@@ -9,6 +9,7 @@ extension Machine {
     message.abstains = abstains
     switch body {
     case .appendResponse, .voteResponse: afterAppend.append(message)
+    case .vote(let vote) where !vote.isPreVote && options.awaitsOwnVote: afterAppend.append(message)
     default: outbox.append(message)
     }
   }
@@ -27,7 +28,7 @@ extension Machine {
     if message.body.isResponse, !configuration.contains(message.from) {
       throw .unknownPeer(message.from)
     }
-    guard message.isWellFormed else { return }
+    if let flaw = message.flaw { throw .impossible(flaw) }
     if let position = position(of: message.from) {
       leadership.members[position].heard(abstaining: message.abstains, at: now.monotonic)
     }
@@ -175,47 +176,6 @@ extension Message.Body {
     switch self {
     case .appendResponse, .voteResponse, .heartbeatResponse, .readIndexResponse: true
     default: false
-    }
-  }
-}
-
-extension Message {
-  /// Terms and indexes beyond this are nobody's: adding to one never overflows.
-  static let limit: UInt64 = 1 << 62
-
-  /// Whether the numbers in it can be true of any log. A message that is not is ignored.
-  package var isWellFormed: Bool {
-    guard term < Self.limit else { return false }
-    switch body {
-    case .append(let append):
-      guard term > 0, append.previousIndex < Self.limit, append.previousTerm <= term,
-        append.commit < Self.limit
-      else { return false }
-      var index = append.previousIndex
-      var last = append.previousTerm
-      for entry in append.entries {
-        index += 1
-        guard entry.index == index, entry.term >= last, entry.term <= term,
-          (entry.change != nil) == (entry.kind == .change)
-        else { return false }
-        last = entry.term
-      }
-      return true
-    case .appendResponse(let response):
-      return response.index < Self.limit && response.hint < Self.limit
-    case .vote(let vote):
-      return term > 0 && vote.lastIndex < Self.limit && vote.lastTerm <= term
-    case .heartbeat(let heartbeat):
-      return term > 0 && heartbeat.commit < Self.limit
-    case .snapshot(let snapshot):
-      return term > 0 && snapshot.index > 0 && snapshot.index < Self.limit
-        && snapshot.term <= term && snapshot.configuration.flaw == nil
-    case .timeoutNow:
-      return term > 0
-    case .readIndexResponse(let index, _):
-      return index < Self.limit
-    case .voteResponse, .heartbeatResponse, .transferLeader, .propose, .readIndex:
-      return true
     }
   }
 }

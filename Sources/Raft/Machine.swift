@@ -9,9 +9,9 @@
 /// leadership transfer, pipelined replication and asynchronous storage writes.
 ///
 /// There are two boxes for messages. What rests on something that is not durable yet (a vote, an
-/// acknowledgement) leaves with the append job that makes it durable (`AppendJob.released`);
-/// everything else may leave at once. A leader's own disk is no special case: it acknowledges its
-/// own entries through the second box.
+/// acknowledgement, a candidate's asking for votes) leaves with the append job that makes it
+/// durable (`AppendJob.released`); everything else may leave at once. A leader's own disk is no
+/// special case: it acknowledges its own entries through the second box.
 ///
 /// A host: stores append jobs in order, all of one job in one transaction; then sends `released`;
 /// then hands the job's ack back (`Input.appended`). `messages` may leave before, after or between.

@@ -37,9 +37,9 @@ extension Machine {
     /// crashed before it stored that it is one would else ask the voters of before for ever: their
     /// logs may be longer, and they know that they vote no more (as in tikv/raft-rs).
     package var tellsCommitToCandidates = true
-    /// A candidate leads only once its own vote is durable. The votes of the others may come first,
-    /// and who crashes then forgets the term and may win it once more, with another log: two
-    /// entries of one index and term. False for etcd's asynchronous mode, which leads at once.
+    /// A candidate asks for votes only once its own vote, and the log that it names, are durable.
+    /// Who asks before, and crashes, forgets the term: it may win it once more with another log, or
+    /// win by grants for a log that it has no more. False for etcd's asynchronous mode.
     package var awaitsOwnVote = true
     /// Entries are applied only when they are durable here. False: the host stores and applies what
     /// it is given before it asks again.

@@ -40,8 +40,6 @@ struct Ballot: Sendable {
     if votes[id] == nil { votes[id] = vote }
   }
 
-  func hasVoted(_ id: PeerID) -> Bool { votes[id] != nil }
-
   func result(in configuration: Configuration) -> Quorum.Vote {
     Quorum.vote(configuration) { votes[$0] }
   }

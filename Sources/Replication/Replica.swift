@@ -56,6 +56,8 @@ package struct Replica: Sendable {
   /// Events appended here as the leader and not yet applied: what is applied need not be decoded.
   var decided: ArraySlice<RecordedEvent> = []
   var stoppedBy: String?
+  /// How many messages of peers were refused, by reason.
+  package private(set) var refused: [String: UInt64] = [:]
   /// What the leader last told of the others, and when.
   var told: (sightings: [Sighting], at: UInt64)?
   var standing = Standing()
@@ -102,6 +104,8 @@ package struct Replica: Sendable {
 
   /// Whether this node is the only voter: it may campaign at once.
   package var isAlone: Bool { cluster.voters == [options.node] && cluster.joint == nil }
+  /// Whether this node may have forgotten promises, so that nothing it says counts.
+  package var abstains: Bool { raft.abstains }
   /// Whether this node leads.
   package var isLeader: Bool { raft.role == .leader }
   /// The leader this node knows of.
@@ -125,7 +129,10 @@ package struct Replica: Sendable {
       core(.tick)
       keeper.tickDue = true
     case .frame(let from, .raft(let message)):
-      guard message.from == from.rawValue, message.to == options.node.rawValue else { return }
+      guard message.from == from.rawValue, message.to == options.node.rawValue else {
+        refused["misaddressed", default: 0] += 1
+        return
+      }
       remember(message)
       core(.receive(message))
     case .frame(let from, .forward(let id, let request)):
@@ -182,12 +189,14 @@ package struct Replica: Sendable {
     return effects
   }
 
-  /// Gives an input to the core; a refusal of one is not an error here: Raft repeats itself.
+  /// Gives an input to the core. A refusal of one is not an error here, for Raft repeats itself;
+  /// what peers sent and was refused is counted.
   mutating func core(_ input: Input) {
     do throws(Refused) {
       try raft.step(input, at: Time(monotonic: now.monotonic, stamp: stamp))
     } catch {
-      return
+      guard case .receive = input else { return }
+      refused[error.reason, default: 0] += 1
     }
   }
 
@@ -222,5 +231,21 @@ package struct Replica: Sendable {
 
   mutating func halt(_ reason: String) {
     if stoppedBy == nil { stoppedBy = reason }
+  }
+}
+
+extension Refused {
+  /// A word for it, to count by.
+  fileprivate var reason: String {
+    switch self {
+    case .notLeader: "not-leader"
+    case .notMember: "not-member"
+    case .transferring: "transferring"
+    case .tailFull: "tail-full"
+    case .changeInFlight: "change-in-flight"
+    case .alreadyJoint, .notJoint, .invalidChange: "change-invalid"
+    case .unknownPeer: "unknown-peer"
+    case .impossible(let flaw): flaw.rawValue
+    }
   }
 }

@@ -293,7 +293,8 @@ struct Laws {
     let isAsked =
       switch (kind, request?.command) {
       case (.clusterFormed, nil), (.leaderElected, nil), (.rolesSettled, nil),
-        (.nodeSuspected, nil), (.nodeRecovered, nil), (.rolesSettled, .leave),
+        (.nodeSuspected, nil), (.nodeRecovered, nil), (.replicaLost, nil), (.replicaRefetched, nil),
+        (.rolesSettled, .leave),
         (.rolesSettled, .removeNode):
         true
       case (.roleAssigned(let assigned), let command):

@@ -20,6 +20,8 @@ package struct TransportError: Error, Hashable, Sendable, CustomStringConvertibl
   package var subject: String
   /// The text of the underlying error.
   package var raw: String
+  /// For a port in use: the process that has it, where that is known.
+  package var holder: String?
 
   package init(_ kind: Kind, subject: String, raw: String = "") {
     self.kind = kind
@@ -34,7 +36,8 @@ package struct TransportError: Error, Hashable, Sendable, CustomStringConvertibl
     case .timedOut: "cannot connect to \(subject): no answer in time"
     case .unreachable: "cannot connect to \(subject): no route to it"
     case .nameNotFound: "cannot connect to \(subject): the name is not known"
-    case .portInUse: "cannot listen on \(subject): the address is in use by another program"
+    case .portInUse:
+      "cannot listen on \(subject): the address is in use by \(holder ?? "another program")"
     case .addressNotLocal: "cannot listen on \(subject): this machine does not have that address"
     case .notPermitted: "not permitted to use \(subject)"
     case .tooManyFiles: "cannot use \(subject): too many open files"

@@ -58,6 +58,7 @@ func usage(_ problem: String) -> Never {
            muster-sim --seed N [--seconds S] [--trace]      runs one, and tells everything
            muster-sim --scenarios                           lists the scripted scenarios
            muster-sim --scenario NAME                       plays one, and tells everything
+           muster-sim --core NODES BATCH PROPOSALS          times the consensus core alone
     A seed is one simulated cluster: S seconds of faults and requests (30), then healing.
     --violent makes worlds in which leaders never last.
     --plant NAME puts a known bug into the simulated machines, to see it found.
@@ -90,6 +91,7 @@ func summary(_ total: Statistics, wall: Double) -> String {
 
 let words = Array(CommandLine.arguments.dropFirst())
 if let request = ScenarioRequest(words) { exit(request.run()) }
+if runCoreBenchmark(words[...]) { exit(0) }
 let arguments = Arguments(words)
 let start = ContinuousClock.now
 var total = Statistics()

@@ -41,6 +41,7 @@ import Testing
     let place = try #require(data.range(of: Data("entry \(index).".utf8)))
     try patch(path, at: UInt64(place.lowerBound)) { $0[$0.startIndex] ^= 4 }
     let damaged = try EventLog.open(directory: directory.log, mode: .readOnly)
+    #expect(try damaged.verify(.quick).damage?.index == index)
     let found = try damaged.verify()
     #expect(found.damage?.index == index)
     #expect(found.lastIndex == index - 1)
@@ -48,6 +49,72 @@ import Testing
     #expect(try damaged.verify(.from(index + 1)).damage == nil)
     #expect(throws: Fault.self) { try damaged.backup(to: directory.path + "/copy") }
     #expect(!FileManager.default.fileExists(atPath: directory.path + "/copy"))
+  }
+
+  @Test("What was changed is never read: not by index, not in passing, not by a peer's wish")
+  func neverRead() async throws {
+    let log = try newLog(directory)
+    _ = await log.write(
+      (1...100).map { at in
+        Entry(index: at, term: 1, payload: Array("the payload of entry \(at).".utf8))
+      })
+    log.close()
+    let path = directory.log + "/data.mdb"
+    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    let place = try #require(data.range(of: Data("entry 57.".utf8)))
+    try patch(path, at: UInt64(place.lowerBound)) { $0[$0.startIndex] ^= 4 }
+    let damaged = try EventLog.open(directory: directory.log, mode: .readWrite)
+    #expect(damaged.entries(from: 40, to: 57, maxBytes: .max)?.count == 17)
+    #expect(damaged.entries(from: 58, to: 70, maxBytes: .max)?.count == 12)
+    #expect(damaged.failure == nil)
+    var seen: Index = 0
+    let fault = #expect(throws: Fault.self) {
+      try damaged.forEach(from: 1, batch: 8) { entry in
+        seen = entry.index
+        return true
+      }
+    }
+    #expect(seen == 56)
+    #expect(fault?.kind == .damaged)
+    #expect(fault?.description.contains("index 57") == true)
+    #expect(damaged.entries(from: 57, to: 58, maxBytes: .max) == nil)
+    #expect(damaged.failure?.kind == .damaged)
+    #expect(await damaged.write(entries(101...101)).fault?.kind == .damaged)
+  }
+
+  @Test("A new log in place of a damaged one has what is proven, and what was promised")
+  func rebuilt() async throws {
+    let log = try newLog(directory)
+    let state = HardState(term: 4, vote: 3, commit: 60)
+    _ = await log.write(entries(1...100, term: 4), hardState: state)
+    let hash = try log.chainHash(at: 70)
+    log.close()
+    let promised = try #require(try EventLog.promises(of: directory.log))
+    #expect(promised.term == 4)
+    #expect(promised.vote == 3)
+    #expect(promised.boot == 1)
+    for (name, isSettled) in [("behind", false), ("settled", true)] {
+      let path = directory.path + "/" + name
+      try EventLog.rebuild(
+        directory.log, as: path, of: identity, through: 70, promised: promised,
+        isSettled: isSettled)
+      let new = try EventLog.open(directory: path, mode: .readWrite, expecting: identity)
+      #expect(new.lastIndex == 70)
+      #expect(new.tip.chainHash == hash)
+      #expect(new.hardState == state)
+      #expect(new.bootNumber > promised.boot)
+      #expect(new.findings.map(\.isLogBehind) == (isSettled ? [] : [true]))
+      #expect(try new.verify().damage == nil)
+      new.close()
+    }
+    // Nothing can be kept: the promise is.
+    let path = directory.path + "/empty"
+    try EventLog.rebuild(
+      directory.log, as: path, of: identity, through: 0, promised: promised, isSettled: false)
+    let empty = try EventLog.open(directory: path, mode: .readWrite, expecting: identity)
+    #expect(empty.lastIndex == 0)
+    #expect(empty.hardState == HardState(term: 4, vote: 3, commit: 0))
+    #expect(empty.findings.map(\.isLogBehind) == [true])
   }
 
   @Test("Any change of any stored byte of an entry changes the chain")

@@ -83,6 +83,30 @@ import Testing
     log.close()
   }
 
+  @Test("On a disk that is mounted read-only a log is read, and not opened to write")
+  func readOnlyMount() async throws {
+    let disk = directory.path + "/disk"
+    try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+    guard Self.mountTmpfs(disk, "24m") else {
+      try Test.cancel("no permission to mount a tmpfs here")
+    }
+    defer { umount2(disk, Int32(MNT_DETACH)) }
+    try EventLog.create(directory: disk + "/log", identity: identity)
+    do {
+      let log = try EventLog.open(directory: disk + "/log", mode: .readWrite)
+      _ = await log.write(entries(1...100))
+      log.close()
+    }
+    #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), nil) == 0)
+    let log = try EventLog.open(directory: disk + "/log", mode: .readOnly)
+    #expect(try log.verify().lastIndex == 100)
+    log.close()
+    let error = #expect(throws: Fault.self) {
+      _ = try EventLog.open(directory: disk + "/log", mode: .readWrite)
+    }
+    #expect(error?.kind == .permission)
+  }
+
   @Test("A commit that fails for another reason is the last: nothing is acknowledged after it")
   func syncFailed() async throws {
     let log = try newLog(directory)

@@ -112,7 +112,7 @@ extension Program {
       }
     }
 
-    @Test("A member whose log is damaged sets it aside, and keeps its name, its vote and its start")
+    @Test("A member whose log is damaged sets it aside, fetches it anew, and then votes again")
     func member() async throws {
       try await onStage { stage in
         let nodes = try await stage.cluster(3)
@@ -131,6 +131,20 @@ extension Program {
         #expect(again.code == 0, "\(again)")
         #expect(again.err.contains("has no vote until it has fetched"), "\(again)")
         #expect(try await promise(nodes[2]) == votes)
+        // It fetches what it lost, and votes again: without it two of three could not elect.
+        try await nodes[2].start()
+        try await eventually("the cluster has it that it fetched what it lost") {
+          try await nodes[0].events().contains { $0.type == "replica.refetched" }
+        }
+        try await eventually("it has the same events as the others") {
+          let own = try await nodes[2].events().map(\.hash)
+          let leaders = try await nodes[0].events().map(\.hash)
+          return own == leaders && own.starts(with: events.map(\.hash))
+        }
+        nodes[0].kill()
+        try await eventually("the other two elect and commit") {
+          try await nodes[1].run("add-node", "--timeout", "5s").code == 0
+        }
       }
     }
   }

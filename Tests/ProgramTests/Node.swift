@@ -12,6 +12,8 @@ final class Node {
   var flags: [String] = []
   /// Beside PATH.
   var environment: [String: String] = [:]
+  /// The words that run its agent, where it needs a place of its own.
+  var launcher: [String] = []
   private(set) var agent: Program.Running?
   private var logs: [String] = []
 
@@ -31,7 +33,8 @@ final class Node {
   /// Starts the agent without waiting for anything.
   func launch() throws {
     if let agent { logs.append(agent.err) }
-    agent = try Program.Running(arguments, in: folder, environment: environment)
+    agent = try Program.Running(
+      arguments, in: folder, environment: environment, launcher: launcher)
   }
 
   /// Starts the agent and waits until it answers.

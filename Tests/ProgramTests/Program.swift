@@ -44,16 +44,19 @@ extension Program {
     private let folder: URL
     private let name: String
 
-    /// - Parameter environment: beside PATH; nothing else is inherited.
+    /// - Parameters:
+    ///   - environment: beside PATH; nothing else is inherited.
+    ///   - launcher: words that turn into the program, which follows them.
     init(
       _ arguments: [String], in folder: URL, environment: [String: String] = [:],
-      input: String? = nil
+      input: String? = nil, launcher: [String] = []
     ) throws {
       self.folder = folder
       name = UUID().uuidString
-      process.executableURL = Program.executable
-      process.arguments = arguments
-      process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { $1 }
+      let words = launcher + [Program.executable.path] + arguments
+      process.executableURL = URL(fileURLWithPath: words[0])
+      process.arguments = Array(words.dropFirst())
+      process.environment = environment.merging(["PATH": "/usr/sbin:/sbin:/usr/bin:/bin"]) { $1 }
       process.standardOutput = try Self.file(folder, name + ".out")
       process.standardError = try Self.file(folder, name + ".err")
       if let input {

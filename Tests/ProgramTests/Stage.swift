@@ -36,6 +36,15 @@ final class Stage {
     return node
   }
 
+  /// A node in a namespace of its own, or like the others if there is none.
+  func node(_ name: String, _ place: (address: String, launcher: [String])?) -> Node {
+    guard let place else { return node(name) }
+    let node = Node(name, place.address, in: folder)
+    node.launcher = place.launcher
+    nodes.append(node)
+    return node
+  }
+
   /// A node that serves.
   func started(_ name: String) async throws -> Node {
     let node = node(name)

@@ -76,6 +76,38 @@ import Testing
     }
   }
 
+  @Test("a message that cannot be true is refused with the reason, and changes nothing")
+  func impossible() throws {
+    func entry(_ index: Index, _ term: Term) -> Entry { Entry(index: index, term: term) }
+    func append(_ previous: Index, _ previousTerm: Term, _ entries: [Entry] = []) -> Message.Body {
+      .append(
+        .init(previousIndex: previous, previousTerm: previousTerm, commit: 0, entries: entries))
+    }
+    func snapshot(_ voters: [PeerID]) -> Message.Body {
+      .snapshot(Snapshot(index: 3, term: 1, configuration: Configuration(voters: voters)))
+    }
+    let cases: [(Term, Message.Body, Message.Flaw)] = [
+      (1 << 62, .heartbeat(.init(commit: 0)), .termOutOfRange),
+      (0, append(0, 0), .termMissing), (0, .timeoutNow, .termMissing),
+      (1, append(1 << 62, 0), .indexOutOfRange),
+      (1, .appendResponse(.init(index: .max)), .indexOutOfRange),
+      (1, append(1, 2), .termFromFuture), (1, append(0, 0, [entry(1, 2)]), .termFromFuture),
+      (3, append(0, 0, [entry(2, 1)]), .entriesOutOfOrder),
+      (3, append(0, 0, [entry(1, 2), entry(2, 1)]), .entriesOutOfOrder),
+      (3, append(0, 0, [Entry(index: 1, term: 1, kind: .change)]), .changeMisplaced),
+      (1, snapshot([1, 1]), .configurationIllegal), (1, snapshot([]), .configurationIllegal),
+    ]
+    var group = Group(voters: [1, 2, 3])
+    let before = group[1].machine.term
+    for (term, body, flaw) in cases {
+      #expect(throws: Refused.impossible(flaw)) {
+        try group.step(1, .receive(Message(from: 2, to: 1, term: term, body)))
+      }
+    }
+    #expect(Set(cases.map(\.2)) == Set(Message.Flaw.allCases))
+    #expect(group[1].machine.term == before && !group[1].machine.hasEffects)
+  }
+
   @Test("local reports about strangers are refused")
   func strangers() {
     var group = Group(voters: [1, 2, 3])

@@ -167,7 +167,8 @@ extension Recorder where Fact == Received {
 
 /// A plain TCP server whose connections are handed to `setUp`.
 func plainServer(
-  halfClosure: Bool = false, _ setUp: @escaping @Sendable (any Channel) throws -> Void
+  halfClosure: Bool = false, at address: HostPort = HostPort("127.0.0.1", 0),
+  _ setUp: @escaping @Sendable (any Channel) throws -> Void
 ) async throws -> (channel: any Channel, address: HostPort) {
   let channel = try await ServerBootstrap(group: loops)
     .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -175,8 +176,8 @@ func plainServer(
     .childChannelInitializer { channel in
       channel.eventLoop.makeCompletedFuture { try setUp(channel) }
     }
-    .bind(host: "127.0.0.1", port: 0).get()
-  return (channel, HostPort("127.0.0.1", try #require(channel.localAddress?.port)))
+    .bind(host: address.host, port: address.port).get()
+  return (channel, HostPort(address.host, try #require(channel.localAddress?.port)))
 }
 
 /// A plain TCP client that records what it gets.

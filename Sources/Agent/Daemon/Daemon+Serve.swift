@@ -284,6 +284,12 @@ extension Daemon {
     text.add("muster_last_index", node.log.lastIndex)
     text.add("muster_endpoint_index", sight.state.endpointIndex)
     text.add("muster_nodes", report.nodes.rows.count)
+    let (refused, abstains) = await node.driver.look { ($0.refused, $0.abstains) }
+    text.add("muster_abstains", abstains ? 1 : 0)
+    for (reason, count) in refused.sorted(by: { $0.key < $1.key }) {
+      text.add("muster_raft_refused_total", count, labels: ["reason": reason])
+    }
+    text.add("muster_frames_malformed_total", node.driver.malformedFrames)
     let links = node.links.counters
     text.add("muster_link_frames_sent_total", links.framesSent)
     text.add("muster_link_frames_received_total", links.framesReceived)

@@ -93,6 +93,7 @@ final class ControlPlane: Sendable {
     }.get()
     let running = ControlPlane(
       context: context, log: log, board: board, driver: driver, links: links)
+    LogPatrol.begin(log, stopped: hooks.stopped)
     if replica.isAlone { driver.post(.campaign) }
     driver.post(.tick)
     return running
@@ -241,7 +242,11 @@ final class ControlPlane: Sendable {
             do throws(Malformed) {
               inputs.append(.frame(from: NodeID(peer), try Frame(decoding: frame.payload)))
             } catch {
-              logger.warning("a frame of \(NodeID(peer)) is malformed and was dropped: \(error)")
+              // Told once, then counted: whoever sends one sends many.
+              if inbox.countMalformed() == 1 {
+                logger.warning(
+                  "a frame of \(NodeID(peer)) is malformed and was dropped: \(error)")
+              }
             }
           }
           inbox.post(inputs)

@@ -70,6 +70,9 @@ final class ReplicaDriver: Sendable {
     inbox.attach { self.run() }
   }
 
+  /// How many frames of peers could not be read.
+  var malformedFrames: UInt64 { inbox.malformedFrames }
+
   /// Hands inputs to the replica, soon.
   func post(_ inputs: ReplicaInput...) { inbox.post(inputs) }
 
@@ -275,8 +278,13 @@ final class ReplicaInbox: Sendable {
   }
   private let state = Mutex(State())
   private let loop: any EventLoop
+  private let malformed = Atomic<UInt64>(0)
 
   init(loop: any EventLoop) { self.loop = loop }
+
+  /// A frame came that is none. Returns how many there were.
+  func countMalformed() -> UInt64 { malformed.add(1, ordering: .relaxed).newValue }
+  var malformedFrames: UInt64 { malformed.load(ordering: .relaxed) }
 
   func post(_ inputs: [ReplicaInput]) {
     guard !inputs.isEmpty else { return }

@@ -100,8 +100,9 @@ enum ElectionScenarios {
     },
     .onStage(
       "05-one-leader-a-term",
-      "A candidate is elected by the others before its own vote is durable, loses power, and is "
-        + "elected again: that must be another term, or two entries share an index and a term."
+      "A candidate's disk is slow, it loses power, and campaigns again in what is the same term "
+        + "for it: had it led before, two entries would share an index and a term, so it asks "
+        + "nobody before its own vote is durable."
     ) { stage in
       try stage.cast([1, 2, 3])
       stage.stalled = [1]
@@ -110,8 +111,9 @@ enum ElectionScenarios {
       try stage.settle()
       stage.crash(1)
       stage.stalled = []
-      stage.loses = {
-        $0.to == 3 ? $0.kind == .append : $0.from == 2 && $0.kind == .preVoteResponse
+      stage.loses = { letter in
+        letter.to == 3
+          ? letter.kind == .append : letter.from == 2 && letter.kind == .preVoteResponse
       }
       try stage.start(1)
       stage.now += 1
@@ -121,6 +123,42 @@ enum ElectionScenarios {
       stage.loses = { _ in false }
       try stage.pass(60)
       try stage.expect(stage.leaders.count == 1, "one leads")
+      let asked = stage.sent.contains { $0.kind == .vote }
+      try stage.expect(asked, "having asked for votes")
+    },
+    .onStage(
+      "05-grant-of-a-former-start",
+      "A candidate with an unsynced log is granted votes, loses power and that log, asks again, "
+        + "and the old grants arrive: it never leads without what the others have committed."
+    ) { stage in
+      try stage.cast([1, 2, 3]) { $0.preVote = false }
+      try stage.elect(2)
+      stage.stalled = [1]
+      let index = try stage.propose(2, "x")
+      try stage.settle()
+      try stage.expect(stage[2].commitIndex == index, "2 and 3 have committed it")
+      try stage.expect(stage[1].lastIndex == index, "1 has it in memory")
+      stage.crash(2)
+      try stage.start(2)
+      stage.now += 30
+      stage.holds = { $0.kind == .voteResponse && $0.to == 1 }
+      try stage.campaign(1)
+      try stage.settle()
+      let grants = stage.mail.filter(\.grants)
+      stage.crash(1)
+      stage.stalled = []
+      stage.loses = { $0.kind == .voteResponse && !$0.grants }
+      try stage.start(1)
+      try stage.expect(stage[1].lastIndex < index, "1 has lost it")
+      try stage.campaign(1)
+      try stage.settle()
+      for grant in grants { try stage.hand(grant) }
+      try stage.settle()
+      try stage.expect(stage[1].role != .leader, "1 does not lead")
+      stage.loseMail()
+      (stage.holds, stage.loses) = ({ _ in false }, { _ in false })
+      try stage.pass(60)
+      try stage.expect(stage.leaders.count == 1, "and in the end one does")
     },
     .onStage(
       "06-low-term-node-rejoins",
@@ -154,8 +192,8 @@ enum ElectionScenarios {
     },
     .onStage(
       "08-pre-vote-of-a-former-leader",
-      "One of three is dead, and the leader, which has the longer log, restarts without office: the "
-        + "follower that still takes it for the leader lets it win within a few timeouts."
+      "One of three is dead, and the leader, which has the longer log, restarts without office: "
+        + "the follower that still takes it for the leader lets it win within a few timeouts."
     ) { stage in
       try stage.cast([1, 2, 3])
       try stage.elect(1)

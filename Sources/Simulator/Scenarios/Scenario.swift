@@ -61,5 +61,5 @@ package struct Scenario: Sendable {
   /// All of them, in the order of the list.
   package static let all: [Scenario] =
     ElectionScenarios.all + CommitScenarios.all + MembershipScenarios.all + StorageScenarios.all
-    + ClientScenarios.all + UnrecordedScenarios.all
+    + DiskScenarios.all + ClientScenarios.all + UnrecordedScenarios.all
 }

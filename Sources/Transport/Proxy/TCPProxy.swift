@@ -4,183 +4,178 @@ import Synchronization
 
 /// A layer-4 proxy in front of a changing list of servers.
 ///
-/// Each client gets the next server in turn, or the one after it when that does not accept a
-/// connection; not one byte of the client has been forwarded by then, so trying again is safe. Then
-/// both connections are glued: what one sends the other receives, no faster than it reads, and an
-/// end of stream is passed on in its direction alone. Laws: a new list touches neither the listener
-/// nor an open connection; no byte is lost or reordered; a client is closed only when no server of
-/// the list accepts.
+/// Each client gets a server that is thought to be well and has few connections. A server that does
+/// not accept in time, or ends or is silent before its first byte, is passed over unseen while the
+/// client's first message is still at hand. Then both connections are glued: what one sends the
+/// other receives, no faster than it reads. Laws: a new list touches neither the listeners nor an
+/// open connection; no byte is lost or reordered; a client is refused only when every server of
+/// the list failed it just now.
 package final class TCPProxy: Sendable {
   private struct State {
-    var backends: [HostPort]
-    var next = 0
-    var listeners: [any Channel] = []
-    var connections: [ObjectIdentifier: any Channel] = [:]
-    var counters = ProxyCounters()
+    var loops: [ProxyLoop] = []
+    var running = 0
+    var listening: [HostPort] = []
+    var drains: [BackendTable.ID: Scheduled<Void>] = [:]
     var isShutDown = false
+    var atEnd: [CheckedContinuation<Void, Never>] = []
   }
 
-  private let group: any EventLoopGroup
-  private let connectTimeout: TimeAmount
+  private let shared: ProxyShared
+  private let checks: HealthChecks
   private let state: Mutex<State>
+  private let threads: NIOThreadPool
 
   /// A proxy that listens nowhere yet.
   ///
   /// - Parameters:
-  ///   - group: carries the connections.
-  ///   - backends: the servers, in the order of their turns.
-  ///   - connectTimeout: how long one server may take to accept.
+  ///   - group: carries the checks; clients have threads of their own.
+  ///   - backends: the servers.
+  ///   - options: times and limits.
+  ///   - seed: of the draws; different ones keep many proxies from agreeing.
+  ///   - log: is told what an operator should know, on any thread.
   package init(
-    group: any EventLoopGroup, backends: [HostPort] = [], connectTimeout: TimeAmount = .seconds(1)
+    group: any EventLoopGroup, backends: [HostPort] = [], options: ProxyOptions = ProxyOptions(),
+    seed: UInt64 = 1, log: @escaping @Sendable (ProxyNotice) -> Void = { _ in }
   ) {
-    self.group = group
-    self.connectTimeout = connectTimeout
-    state = Mutex(State(backends: backends))
+    shared = ProxyShared(options: options, seed: seed, clock: group.next(), log: log)
+    state = Mutex(State())
+    threads = NIOThreadPool(numberOfThreads: max(1, options.threads))
+    checks = HealthChecks(shared, group: group, seed: seed)
+    shared.troubled.withLock { [checks] in $0 = { checks.hurry($0) } }
+    checks.cut.withLock { cut in
+      cut = { [weak self] id, moment in self?.command(.cut(id, heardBefore: moment)) }
+    }
+    setBackends(backends)
   }
 
   /// Listens on one more address.
   ///
   /// - Parameter address: with port 0 the system chooses one.
   /// - Returns: the address with the port it has.
-  /// - Throws: `TransportError`, for a port in use with the address.
+  /// - Throws: `TransportError`, for a port in use with the address and, where it can be found, the
+  ///   process that holds it.
   @discardableResult
   package func listen(on address: HostPort) async throws -> HostPort {
+    let listener: Socket
     do {
-      let channel = try await ServerBootstrap(group: group)
-        .serverChannelOption(.backlog, value: 1024)
-        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-        .childChannelSettings(SocketOptions.connection())
-        .childChannelOption(.autoRead, value: false)
-        .childChannelOption(.allowRemoteHalfClosure, value: true)
-        .childChannelInitializer { [self] client in
-          client.eventLoop.makeCompletedFuture { try accept(client) }
-        }
-        .bind(to: address).get()
-      let late = state.withLock { state in
-        state.listeners.append(channel)
-        return state.isShutDown
-      }
-      if late { channel.close(promise: nil) }
-      return channel.localAddress.flatMap(HostPort.init) ?? address
+      guard
+        let name = try address.literal ?? SocketAddress.makeAddressResolvingHost(
+          address.host, port: address.port) as SocketAddress?
+      else { throw ChannelError.operationUnsupported }
+      try startLoops()
+      listener = try Socket.listen(on: name)
     } catch {
-      throw TransportError(error, subject: address.description)
+      var problem = TransportError(error, subject: address.description)
+      if problem.kind == .portInUse { problem.holder = PortHolder.find(port: address.port) }
+      throw problem
+    }
+    let own = listener.localAddress ?? address
+    let isLate = state.withLock { state in
+      state.listening.append(own)
+      return state.isShutDown
+    }
+    if isLate { listener.close() } else { command(.listen(listener)) }
+    return own
+  }
+
+  private func startLoops() throws {
+    try state.withLock { state in
+      guard state.loops.isEmpty, !state.isShutDown else { return }
+      threads.start()
+      for _ in 0..<max(1, shared.options.threads) {
+        let loop = try ProxyLoop(shared, on: threads) { [self] in loopEnded() }
+        state.loops.append(loop)
+        state.running += 1
+      }
     }
   }
 
-  /// The servers from now on; open connections go on, also to servers no longer named.
+  private func command(_ command: ProxyLoop.Command) {
+    for loop in state.withLock({ $0.loops }) { loop.send(command) }
+  }
+
+  /// The servers from now on. Connections to those no longer named go on for a while
+  /// (`drainGrace`), or are closed at once where the server is dead.
   package func setBackends(_ backends: [HostPort]) {
-    state.withLock { state in
-      guard state.backends != backends else { return }
-      state.backends = backends
-      state.next = 0
+    let own = state.withLock { $0.listening }
+    let others = backends.filter { backend in
+      let isOwn = own.contains {
+        $0 == backend
+          || $0.port == backend.port && ["0.0.0.0", "::"].contains($0.host)
+            && ["127.0.0.1", "::1", "localhost"].contains(backend.host)
+      }
+      if isOwn { shared.say(.ownAddress(backend)) }
+      return !isOwn
+    }
+    let (added, removed) = shared.table.withLock { $0.setList(others) }
+    for id in added {
+      state.withLock { $0.drains.removeValue(forKey: id) }?.cancel()
+      resolve(id)
+      checks.begin(id)
+    }
+    for id in removed {
+      // Sooner where it is dead: a check finds that.
+      checks.hurry(id)
+      let drain = shared.clock.scheduleTask(in: shared.options.drainGrace) { [self] in
+        state.withLock { $0.drains[id] = nil }
+        command(.cut(id, heardBefore: .max))
+      }
+      state.withLock { $0.drains[id] = drain }
+    }
+  }
+
+  /// Asks for the address of a name; a literal needs nothing.
+  private func resolve(_ id: BackendTable.ID) {
+    guard let backend = shared.table.withLock({ $0[id] }), backend.address == nil else { return }
+    NIOThreadPool.singleton.submit { [shared] _ in
+      let name = backend.name
+      if let address = try? SocketAddress.makeAddressResolvingHost(name.host, port: name.port) {
+        shared.table.withLock { $0.resolve(id, to: address) }
+      } else {
+        shared.failed(id, why: "has a name that is not known", silent: false, byCheck: false)
+      }
     }
   }
 
   /// What the proxy has done so far.
-  package var counters: ProxyCounters { state.withLock { $0.counters } }
+  package var counters: ProxyCounters { shared.meter.counters }
+
+  /// The servers, those that only finish what they have among them.
+  package var backends: [ProxyBackend] {
+    shared.table.withLock { table in
+      table.backends.map {
+        ProxyBackend(
+          address: $0.name, trouble: $0.trouble?.why, connections: $0.connections,
+          isListed: $0.isListed)
+      }
+    }
+  }
 
   /// Stops listening, closes every connection, and returns when it is closed.
   package func shutdown() async {
-    let channels = state.withLock { state in
+    checks.stop()
+    let drains = state.withLock { state in
       state.isShutDown = true
-      return state.listeners + Array(state.connections.values)
+      return state.drains.values
     }
-    for channel in channels { channel.close(promise: nil) }
-    for channel in channels { try? await channel.closeFuture.get() }
-  }
-
-  // MARK: One client
-
-  private func accept(_ client: any Channel) throws {
-    let turn = state.withLock { state -> [HostPort] in
-      state.counters.accepted += 1
-      guard !state.isShutDown, !state.backends.isEmpty else { return [] }
-      let start = state.next % state.backends.count
-      state.next = start + 1
-      return Array(state.backends[start...] + state.backends[..<start])
-    }
-    guard !turn.isEmpty else {
-      count { $0.withoutBackend += 1 }
-      throw ChannelError.alreadyClosed
-    }
-    let side = ProxySide { [self] bytes in count { $0.bytesToBackends += UInt64(bytes) } }
-    // Not before the client's channel is active: a server on this machine can accept within the
-    // same call.
-    side.onActive = { [self, client] side in
-      connect(client, NIOLoopBound(side, eventLoop: client.eventLoop), to: turn[...])
-    }
-    track(client)
-    try client.pipeline.syncOperations.addHandler(side)
-  }
-
-  private func connect(
-    _ client: any Channel, _ side: NIOLoopBound<ProxySide>, to backends: ArraySlice<HostPort>
-  ) {
-    guard let backend = backends.first else {
-      count { $0.exhausted += 1 }
-      return client.close(promise: nil)
-    }
-    ClientBootstrap(group: client.eventLoop)
-      .connectTimeout(connectTimeout)
-      .channelSettings(SocketOptions.connection())
-      .channelOption(.autoRead, value: false)
-      .channelOption(.allowRemoteHalfClosure, value: true)
-      .channelInitializer { [self] server in
-        server.eventLoop.makeCompletedFuture {
-          let other = ProxySide { [self] bytes in count { $0.bytesToClients += UInt64(bytes) } }
-          try server.pipeline.syncOperations.addHandler(other)
-        }
+    for drain in drains { drain.cancel() }
+    command(.stop)
+    await withCheckedContinuation { continuation in
+      let isOver = state.withLock { state in
+        if state.running > 0 { state.atEnd.append(continuation) }
+        return state.running == 0
       }
-      .connect(to: backend)
-      .assumeIsolated()
-      .whenComplete { [self] result in
-        switch result {
-        case .failure:
-          count { $0.connectFailures += 1 }
-          connect(client, side, to: backends.dropFirst())
-        case .success(let server):
-          guard client.isActive else { return server.close(promise: nil) }
-          guard let other = try? server.pipeline.syncOperations.handler(type: ProxySide.self) else {
-            // It ended between accepting and now, and nothing was forwarded yet.
-            return connect(client, side, to: backends.dropFirst())
-          }
-          track(server)
-          count { $0.connected += 1 }
-          ProxySide.glue(side.value, other)
-        }
-      }
-  }
-
-  private func track(_ channel: any Channel) {
-    let late = state.withLock { state in
-      state.connections[ObjectIdentifier(channel)] = channel
-      return state.isShutDown
+      if isOver { continuation.resume() }
     }
-    channel.closeFuture.whenComplete { [self] _ in
-      state.withLock { $0.connections[ObjectIdentifier(channel)] = nil }
+    try? await threads.shutdownGracefully()
+  }
+
+  private func loopEnded() {
+    let waiting = state.withLock { state in
+      state.running -= 1
+      defer { if state.running == 0 { state.atEnd = [] } }
+      return state.running == 0 ? state.atEnd : []
     }
-    if late { channel.close(promise: nil) }
+    for continuation in waiting { continuation.resume() }
   }
-
-  private func count(_ change: (inout ProxyCounters) -> Void) {
-    state.withLock { change(&$0.counters) }
-  }
-}
-
-/// What a proxy has done since it was made.
-package struct ProxyCounters: Hashable, Sendable {
-  /// Clients that connected.
-  package var accepted: UInt64 = 0
-  /// Clients that were glued to a server.
-  package var connected: UInt64 = 0
-  /// Attempts at a server that failed.
-  package var connectFailures: UInt64 = 0
-  /// Clients closed since every server of the list failed.
-  package var exhausted: UInt64 = 0
-  /// Clients closed since the list was empty.
-  package var withoutBackend: UInt64 = 0
-  package var bytesToBackends: UInt64 = 0
-  package var bytesToClients: UInt64 = 0
-
-  package init() {}
 }
