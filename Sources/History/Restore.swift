@@ -1,12 +1,16 @@
 // An exported history made a log again, to look at with every tool. The hashes come out as they
-// were, since the bytes are.
+// were, since the bytes are; states are stored on the way, so that any moment is found quickly.
 
 import EventLog
 import Membership
 import Raft
+import Schema
 import Synchronization
 
 extension History {
+  /// How many events lie between two stored states, while states are small.
+  private static let spacing: UInt64 = 5000
+
   /// Makes a log in a folder that is not there yet.
   /// - Throws: `Fault`, also `.inUse` if the folder is there; `Unanswerable` if the log made has
   ///   another hash at its end.
@@ -25,23 +29,33 @@ extension History {
     defer { log.close() }
     let failure = Mutex<Fault?>(nil)
     var entries: [Entry] = []
-    func submit(commit: HardState?) {
+    var term = base.term
+    var state = try knowsState(at: first - 1) ? self.state(at: first - 1) : nil
+    var due = first + Self.spacing
+    func submit(through index: UInt64) {
+      var checkpoint: Checkpoint?
+      if let state, index >= due {
+        let bytes = state.packed()
+        checkpoint = Checkpoint(index: index, bytes: bytes)
+        due = index + max(Self.spacing, UInt64(bytes.count / 400))
+      }
+      let hard = HardState(term: term, vote: 0, commit: index)
       log.submit(
-        LogWrite(entries: entries, hardState: commit) { result in
+        LogWrite(entries: entries, hardState: hard, checkpoint: checkpoint) { result in
           if case .failure(let fault) = result {
             failure.withLock { if $0 == nil { $0 = fault } }
           }
         })
       entries = []
     }
-    var term = base.term
     try source.forEach(from: first, through: head) { entry in
       entries.append(entry)
       term = entry.term
-      if entries.count >= 4096 { submit(commit: nil) }
+      if state != nil { try Self.apply(Self.event(entry), to: &state!) }
+      if UInt64(entries.count) >= Self.spacing { submit(through: entry.index) }
       return failure.withLock { $0 == nil }
     }
-    submit(commit: HardState(term: term, vote: 0, commit: head))
+    submit(through: head)
     log.close()
     if let fault = failure.withLock({ $0 }) { throw fault }
     let made = try EventLog.open(directory: directory, mode: .readOnly)
