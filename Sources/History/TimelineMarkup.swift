@@ -96,8 +96,8 @@ enum TimelineMarkup {
       item.append(mark, word);
       by("legend").append(item);
     }
-    const space = "http://www.w3.org/2000/svg", left = 110, width = 1100, row = 24, top = 38;
-    const svg = by("lanes"), height = top + row * names.length + 8;
+    const space = "http://www.w3.org/2000/svg", left = 110, width = 1100, row = 24, above = 38;
+    const svg = by("lanes"), height = above + row * names.length + 8;
     svg.setAttribute("viewBox", `0 0 ${left + width + 10} ${height}`);
     function draw(name, attributes, text) {
       const element = document.createElementNS(space, name);
@@ -121,7 +121,7 @@ enum TimelineMarkup {
         `var(--${lose > 0 ? "stand" : lose === 0 ? "spare" : "bad"})` });
     });
     names.forEach((name, lane) => {
-      const middle = top + row * lane + row / 2;
+      const middle = above + row * lane + row / 2;
       draw("text", { x: 0, y: middle + 4 }, name.length > 15 ? name.slice(0, 14) + "…" : name);
       draw("line", { x1: left, x2: left + width, y1: middle, y2: middle, stroke: "var(--line)" });
       runs(e => e[6][lane] || ".", (code, at, wide) => {
