@@ -223,9 +223,35 @@ private struct PlainReader {
   }
 
   private mutating func address() -> Address? {
+    let begin = at
+    if let host = ipv4(), let port = UInt16(exactly: varint(tag: 0x10)) {
+      return Address(host: host, port: port)
+    }
+    at = begin
     guard let host = try? Host(parsing: text(tag: 0x0a)),
       let port = UInt16(exactly: varint(tag: 0x10))
     else { return nil }
     return Address(host: host, port: port)
+  }
+
+  /// Four numbers as they are printed; nil leaves it to the parser of hosts.
+  private mutating func ipv4() -> Host? {
+    guard has(0x0a), let stop = length() else { return nil }
+    var (value, octet, digits, dots) = (UInt32(0), UInt32(0), 0, 0)
+    while at < stop {
+      let byte = bytes[at]
+      at += 1
+      if byte == UInt8(ascii: "."), digits > 0, dots < 3 {
+        value = value << 8 | octet
+        (octet, digits, dots) = (0, 0, dots + 1)
+      } else if (48...57).contains(byte), digits == 0 || octet > 0 {
+        octet = octet * 10 + UInt32(byte - 48)
+        digits += 1
+        guard octet <= 255 else { return nil }
+      } else {
+        return nil
+      }
+    }
+    return dots == 3 && digits > 0 ? .ipv4(value << 8 | octet) : nil
   }
 }
