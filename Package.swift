@@ -59,7 +59,11 @@ let package = Package(
       dependencies: ["LMDB", "Raft", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
     .target(
-      name: "History", dependencies: ["EventLog", "Projections", "Membership", "Schema", "Raft"],
+      name: "History",
+      dependencies: [
+        "EventLog", "Projections", "Membership", "Schema", "Raft",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .target(
       name: "Transport",
@@ -107,7 +111,7 @@ let package = Package(
     .executableTarget(
       name: "muster",
       dependencies: [
-        "Agent", "History",
+        "Agent", "History", "Membership",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -138,6 +142,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ReplicationTests", dependencies: ["Replication", "Simulator"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HistoryTests",
+      dependencies: ["History", "EventLog", "Projections", "Membership", "Schema", "Raft"],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(

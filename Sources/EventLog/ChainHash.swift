@@ -34,7 +34,8 @@ package struct ChainHash: Hashable, Sendable, CustomStringConvertible {
     extended(index: entry.index, body: StoredEntry.body(of: entry)[...])
   }
 
-  func extended(index: Index, body: ArraySlice<UInt8>) -> ChainHash {
+  /// The same from the bytes that are stored of it (`StoredEntry`).
+  package func extended(index: Index, body: ArraySlice<UInt8>) -> ChainHash {
     var hasher = SHA256()
     var head = bytes
     head.append(bigEndian: index)

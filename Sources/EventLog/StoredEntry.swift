@@ -1,5 +1,5 @@
 import LMDB
-import Raft
+package import Raft
 
 /// The bytes of an entry in the table `entries`, under its index (8 bytes, big-endian):
 ///
@@ -14,8 +14,8 @@ import Raft
 /// The change: its transition (1), then for each step a tag (1: add voter, 2: add learner,
 /// 3: remove, 4: update) and a node id (8). All numbers are big-endian. Nothing is optional or
 /// padded, so an entry has exactly one encoding and equal logs have equal hashes.
-enum StoredEntry {
-  static let bodyOffset = ChainHash.size
+package enum StoredEntry {
+  package static let bodyOffset = ChainHash.size
   private static let changeOffset = bodyOffset + 13
 
   static func body(of entry: Entry) -> [UInt8] {
@@ -26,7 +26,9 @@ enum StoredEntry {
   }
 
   /// The value to store, and the hash in it.
-  static func encode(_ entry: Entry, after previous: ChainHash) -> (value: [UInt8], ChainHash) {
+  package static func encode(_ entry: Entry, after previous: ChainHash) -> (
+    value: [UInt8], ChainHash
+  ) {
     var value: [UInt8] = []
     value.reserveCapacity(64 + entry.payload.count + 9 * (entry.change?.steps.count ?? 0))
     value.append(contentsOf: ChainHash.genesis.bytes)
@@ -54,7 +56,7 @@ enum StoredEntry {
   }
 
   /// The entry in `value`; nil if it is no encoding of one.
-  static func decode(_ value: Span<UInt8>, at index: Index) -> Entry? {
+  package static func decode(_ value: Span<UInt8>, at index: Index) -> Entry? {
     guard value.count >= changeOffset, let term = value.bigEndian64(at: bodyOffset),
       let kind = Entry.Kind(rawValue: value[bodyOffset + 8])
     else { return nil }

@@ -30,6 +30,11 @@ package struct EventFilter: Hashable, Sendable {
     self.until = until
   }
 
+  /// Whether all events of the range are wanted.
+  var isOpen: Bool {
+    type == nil && node == nil && actor == nil && since == nil && until == nil
+  }
+
   /// Whether an event is wanted; names are those of the states around it.
   func admits(_ recorded: RecordedEvent, before: Cluster, after: Cluster) -> Bool {
     let envelope = recorded.envelope

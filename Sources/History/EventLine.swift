@@ -1,12 +1,13 @@
 // One event as a line of JSON: what `muster events -o json` prints and the API streams.
 //
-// Keys are stable; ids and digests are hex text, times RFC 3339 with milliseconds. Nothing here is
-// secret: tokens are known by the SHA-256 of their secrets.
+// Keys are stable; ids and digests are hex text, times RFC 3339. Nothing here is secret: tokens are
+// known by the SHA-256 of their secrets.
 
 package import Membership
+import Projections
 
-/// An event with its place, its time and its hash, ready to be encoded.
-package struct EventLine: Encodable, Sendable {
+/// An event with its place, its time, its hash and what it meant.
+package struct EventLine: Sendable {
   package var recorded: RecordedEvent
   /// Hex of the chain hash at this index.
   package var hash: String
@@ -24,153 +25,130 @@ package struct EventLine: Encodable, Sendable {
     self.actorName = actorName
   }
 
-  private enum Key: String, CodingKey {
-    case index, term, time, type, actor, commandId, reason, data, hash, effect
+  /// From the states around it.
+  init(_ recorded: RecordedEvent, hash: String, before: Cluster, after: Cluster) {
+    self.init(
+      recorded, hash: hash, effect: EventSummary(recorded, before: before, after: after).effect,
+      actorName: NodeID(recorded.envelope.actor).map { after.name(of: $0) })
   }
 
-  package func encode(to encoder: any Encoder) throws {
-    var out = encoder.container(keyedBy: Key.self)
+  /// Its keys in alphabetical order, as they have always been printed.
+  package var document: Document {
     let envelope = recorded.envelope
-    try out.encode(recorded.index, forKey: .index)
-    try out.encode(recorded.term, forKey: .term)
-    try out.encode(envelope.time.rfc3339, forKey: .time)
-    try out.encode(envelope.event.type.name, forKey: .type)
-    try out.encode(envelope.actor, forKey: .actor)
-    try out.encode(envelope.command.description, forKey: .commandId)
-    if !envelope.reason.isEmpty { try out.encode(envelope.reason, forKey: .reason) }
-    try out.encode(EventData(envelope.event), forKey: .data)
-    try out.encode(hash, forKey: .hash)
-    try out.encodeIfPresent(effect, forKey: .effect)
+    var fields: [(String, Document)] = [
+      ("actor", .text(envelope.actor)), ("commandId", .text(envelope.command.description)),
+      ("data", envelope.event.document),
+    ]
+    if let effect { fields.append(("effect", .text(effect))) }
+    fields += [("hash", .text(hash)), ("index", .number(recorded.index))]
+    if !envelope.reason.isEmpty { fields.append(("reason", .text(envelope.reason))) }
+    fields += [
+      ("term", .number(recorded.term)), ("time", .text(envelope.time.rfc3339)),
+      ("type", .text(envelope.event.type.name)),
+    ]
+    return .object(fields)
   }
 }
 
-/// What is particular to one kind of event.
-struct EventData: Encodable {
-  let event: Event
-  init(_ event: Event) { self.event = event }
-
-  private struct Key: CodingKey, ExpressibleByStringLiteral {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringLiteral value: String) { stringValue = value }
-    init?(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-  }
-  private typealias Container = KeyedEncodingContainer<Key>
-
-  func encode(to encoder: any Encoder) throws {
-    var out = encoder.container(keyedBy: Key.self)
-    switch event {
-    case .clusterFormed(let formed):
-      try out.encode(formed.cluster.description, forKey: "cluster")
-      try encode(formed.first, to: &out)
-    case .leaderElected(let elected):
-      try out.encode(elected.node.description, forKey: "node")
-    case .tokenIssued(let token):
-      try encode(token, to: &out)
-    case .tokenRevoked(let revoked):
-      try out.encode(revoked.id.description, forKey: "token")
-    case .nodeJoined(let joined):
-      try encode(joined.node, to: &out)
-      try out.encode(joined.token.description, forKey: "token")
-    case .nodeLeft(let left):
-      try out.encode(left.node.description, forKey: "node")
-    case .nodeRemoved(let removed):
-      try out.encode(removed.node.description, forKey: "node")
-      try out.encode(removed.forced, forKey: "forced")
-    case .endpointRefreshed(let refreshed):
-      try out.encode(refreshed.node.description, forKey: "node")
-      try encode(refreshed.endpoints, to: &out)
-      try out.encode(refreshed.apiserverReady, forKey: "apiserverReady")
-      try out.encode(refreshed.version, forKey: "version")
-    case .roleAssigned(let assigned):
-      try encode(assigned, to: &out)
-    case .rolesSettled: break
-    case .nodeSuspected(let suspected):
-      try out.encode(suspected.node.description, forKey: "node")
-    case .nodeRecovered(let recovered):
-      try out.encode(recovered.node.description, forKey: "node")
-    case .replicaLost(let lost):
-      try out.encode(lost.node.description, forKey: "node")
-      try out.encode(lost.acknowledged, forKey: "acknowledged")
-      try out.encode(lost.found, forKey: "found")
-      try out.encode(lost.boot, forKey: "boot")
-    case .replicaRefetched(let refetched):
-      try out.encode(refetched.node.description, forKey: "node")
-      try out.encode(refetched.index, forKey: "upTo")
-    }
-  }
-
-  private func encode(_ node: NodeRecord, to out: inout Container) throws {
-    try out.encode(node.id.description, forKey: "node")
-    try out.encode(node.name, forKey: "name")
-    try out.encode(node.role == .worker ? "worker" : "control-plane", forKey: "role")
-    try encode(node.endpoints, to: &out)
-    try out.encode(node.key.description, forKey: "key")
-    try out.encode(node.failureDomain, forKey: "failureDomain")
-    try out.encode(node.version, forKey: "version")
-  }
-
-  private func encode(_ endpoints: Endpoints, to out: inout Container) throws {
-    try out.encode(endpoints.cluster.description, forKey: "clusterAddress")
-    try out.encodeIfPresent(endpoints.datastore?.description, forKey: "datastoreAddress")
-    try out.encodeIfPresent(endpoints.apiserver?.description, forKey: "apiserverAddress")
-    if !endpoints.extra.isEmpty {
-      try out.encode(endpoints.extra.map(\.description), forKey: "extraAddresses")
-    }
-  }
-
-  private func encode(_ token: TokenIssued, to out: inout Container) throws {
-    try out.encode(token.id.description, forKey: "token")
-    try out.encode(token.uses, forKey: "uses")
-    try out.encodeIfPresent(token.expires?.rfc3339, forKey: "expires")
-    var secrets = out.nestedUnkeyedContainer(forKey: "secrets")
-    for secret in token.secrets {
-      var entry = secrets.nestedContainer(keyedBy: Key.self)
-      try entry.encode(secret.hash.description, forKey: "sha256")
-      try entry.encode(
-        secret.roles.map { $0 == .worker ? "worker" : "control-plane" }, forKey: "roles")
-    }
-  }
-
-  private func encode(_ assigned: RoleAssigned, to out: inout Container) throws {
-    var assignments = out.nestedUnkeyedContainer(forKey: "assignments")
-    for assignment in assigned.assignments {
-      var entry = assignments.nestedContainer(keyedBy: Key.self)
-      try entry.encode(assignment.node.description, forKey: "node")
-      try entry.encode(assignment.role?.word ?? "none", forKey: "role")
-    }
-    try out.encode(assigned.cause.word, forKey: "cause")
-    try out.encode(assigned.joint, forKey: "joint")
-    if let departing = assigned.departing {
-      try out.encode(departing.node.description, forKey: "departing")
-      try out.encode(departing.kind == .leave ? "leave" : "remove", forKey: "how")
-      try out.encode(departing.forced, forKey: "forced")
-    }
+extension Event {
+  /// What is particular to this kind, its keys in alphabetical order.
+  package var document: Document {
+    func node(_ id: NodeID) -> (String, Document) { ("node", .text(id.description)) }
+    var fields: [(String, Document)] =
+      switch self {
+      case .clusterFormed(let formed):
+        [("cluster", .text(formed.cluster.description))] + formed.first.fields
+      case .leaderElected(let elected): [node(elected.node)]
+      case .tokenIssued(let token): token.fields
+      case .tokenRevoked(let revoked): [("token", .text(revoked.id.description))]
+      case .nodeJoined(let joined):
+        joined.node.fields + [("token", .text(joined.token.description))]
+      case .nodeLeft(let left): [node(left.node)]
+      case .nodeRemoved(let removed): [node(removed.node), ("forced", .truth(removed.forced))]
+      case .endpointRefreshed(let refreshed):
+        refreshed.endpoints.fields + [
+          node(refreshed.node), ("apiserverReady", .truth(refreshed.apiserverReady)),
+          ("version", .text(refreshed.version)),
+        ]
+      case .roleAssigned(let assigned): assigned.fields
+      case .rolesSettled: []
+      case .nodeSuspected(let suspected): [node(suspected.node)]
+      case .nodeRecovered(let recovered): [node(recovered.node)]
+      case .replicaLost(let lost):
+        [
+          node(lost.node), ("acknowledged", .number(lost.acknowledged)),
+          ("found", .number(lost.found)), ("boot", .number(lost.boot)),
+        ]
+      case .replicaRefetched(let refetched):
+        [node(refetched.node), ("upTo", .number(refetched.index))]
+      }
+    fields.sort { $0.0 < $1.0 }
+    return .object(fields)
   }
 }
 
-extension DatastoreRole {
-  /// As users read it.
-  package var word: String {
-    switch self {
-    case .voter: "voter"
-    case .standby: "standby"
-    case .spare: "spare"
-    }
+extension NodeRecord {
+  fileprivate var fields: [(String, Document)] {
+    endpoints.fields + [
+      ("node", .text(id.description)), ("name", .text(name)), ("role", .text(role.name)),
+      ("key", .text(key.description)), ("failureDomain", .text(failureDomain)),
+      ("version", .text(version)),
+    ]
   }
 }
 
-extension RoleAssigned.Cause {
-  /// As users read it.
-  package var word: String {
-    switch self {
-    case .joined: "joined"
-    case .shortage: "shortage"
-    case .surplus: "surplus"
-    case .replaced: "replaced"
-    case .spread: "spread"
-    case .departure: "departure"
+extension Endpoints {
+  fileprivate var fields: [(String, Document)] {
+    var fields: [(String, Document)] = [("clusterAddress", .text(cluster.description))]
+    if let datastore { fields.append(("datastoreAddress", .text(datastore.description))) }
+    if let apiserver { fields.append(("apiserverAddress", .text(apiserver.description))) }
+    if !extra.isEmpty { fields.append(("extraAddresses", .texts(extra.map(\.description)))) }
+    return fields
+  }
+}
+
+extension TokenIssued {
+  fileprivate var fields: [(String, Document)] {
+    var fields: [(String, Document)] = [
+      ("token", .text(id.description)), ("uses", .number(uses)),
+      (
+        "secrets",
+        .list(
+          secrets.map { secret in
+            .object([
+              ("roles", .texts(secret.roles.map(\.name))),
+              ("sha256", .text(secret.hash.description)),
+            ])
+          })
+      ),
+    ]
+    if let expires { fields.append(("expires", .text(expires.rfc3339))) }
+    return fields
+  }
+}
+
+extension RoleAssigned {
+  fileprivate var fields: [(String, Document)] {
+    var fields: [(String, Document)] = [
+      (
+        "assignments",
+        .list(
+          assignments.map { assignment in
+            .object([
+              ("node", .text(assignment.node.description)),
+              ("role", .text(assignment.role?.name ?? "none")),
+            ])
+          })
+      ),
+      ("cause", .text(cause.name)), ("joint", .truth(joint)),
+    ]
+    if let departing {
+      fields += [
+        ("departing", .text(departing.node.description)),
+        ("how", .text(departing.kind == .leave ? "leave" : "remove")),
+        ("forced", .truth(departing.forced)),
+      ]
     }
+    return fields
   }
 }

@@ -1,84 +1,116 @@
-// History read from a log, live or stopped: each event with what it meant, which takes the states
-// before and after it. The fold goes forward only and is kept, so that a reader who follows a log
-// folds every event once. No read transaction is open between two batches.
+// Lines of history for people and programs: each event with what it meant, which takes the states
+// before and after it. A reader who follows a log folds every event once.
 
-package import EventLog
+import EventLog
 import Membership
-import Projections
 import Raft
-import Schema
 
-/// Why history cannot be read on: what the log holds is not history as this program knows it.
-package struct HistoryFault: Error, Sendable, CustomStringConvertible {
-  package var index: UInt64
-  package var text: String
-  package var description: String { "cannot read the event at index \(index): \(text)" }
-}
-
-/// Reads events of one log, which stays open as long as the reader is used.
+/// Reads the events of one history that a filter admits.
 package struct EventReader {
-  private let log: EventLog
-  /// The state after `folded`; nil if the log begins with a state instead of with its first event.
-  private var state: Cluster?
-  private var folded: UInt64
+  /// The states before and after the last event that was read; nil where none is known.
+  private var states: (before: Cluster, after: Cluster)?
+  /// The last index that was read.
+  private var folded: UInt64 = 0
 
-  package init(log: EventLog) {
-    self.log = log
-    state = log.firstIndex == 1 ? Cluster() : nil
-    folded = log.firstIndex - 1
-  }
+  package init() {}
 
-  /// The events that a filter admits, up to and including `index`, which must be committed.
+  /// Hands out the lines that a filter admits, up to and including `index`, in order.
+  ///
   /// - Parameters:
-  ///   - limit: the most lines: the newest ones, or the first ones if the filter begins later than
-  ///     at index 1 and `reversed` is not asked for.
+  ///   - limit: how many at most: the newest or, unless `newest`, the first. Without one nothing is
+  ///     kept in memory.
   ///   - reversed: the newest first.
   /// - Throws: `HistoryFault` where an event cannot be understood or contradicts those before it;
-  ///   `Fault` if the log cannot be read.
+  ///   `Fault` if the log cannot be read; what `body` throws.
   package mutating func lines(
-    _ filter: EventFilter, through index: UInt64, limit: Int = .max, reversed: Bool = false
-  ) throws -> [EventLine] {
-    guard limit > 0 else { return [] }
-    if filter.from <= folded { self = EventReader(log: log) }
-    let wantsNewest = reversed || filter.from <= 1
-    var found: [EventLine] = []
-    let last = min(index, filter.to)
-    guard folded < last else { return [] }
-    var (log, state, folded) = (log, state, folded)
-    try log.forEach(from: folded + 1, through: last) { entry in
-      let line = try Self.line(entry, &state, filter, log)
-      folded = entry.index
-      guard let line else { return true }
-      found.append(line)
-      if found.count > limit, wantsNewest, found.count >= 2 * min(limit, 1 << 20) {
-        found.removeFirst(found.count - limit)
+    _ filter: EventFilter, of history: History, through index: UInt64? = nil,
+    limit: Int = .max, newest: Bool = true, reversed: Bool = false,
+    _ body: (EventLine) throws -> Void
+  ) throws {
+    let last = min(index ?? history.head, filter.to)
+    let from = max(filter.from, history.first)
+    guard limit > 0, from <= last else { return }
+    if !reversed, limit == .max || !newest {
+      var count = 0
+      return try read(filter, history, from: from, through: last) { line in
+        try body(line)
+        count += 1
+        return count < limit
       }
-      return wantsNewest || found.count < limit
     }
-    self.state = state
-    self.folded = folded
-    if found.count > limit { found.removeFirst(found.count - limit) }
-    return reversed ? found.reversed() : found
+    try backwards(filter, history, from...last, limit, reversed, body)
   }
 
-  private static func line(
-    _ entry: Entry, _ state: inout Cluster?, _ filter: EventFilter, _ log: EventLog
-  ) throws -> EventLine? {
-    let recorded: RecordedEvent
-    do throws(Malformed) {
-      recorded = try RecordedEvent(decoding: entry)
-    } catch {
-      throw HistoryFault(index: entry.index, text: "\(error)")
+  /// Reads backwards in pieces, so that the newest few are found without folding all of a long log.
+  private mutating func backwards(
+    _ filter: EventFilter, _ history: History, _ range: ClosedRange<UInt64>, _ limit: Int,
+    _ reversed: Bool, _ body: (EventLine) throws -> Void
+  ) throws {
+    var pieces: [[EventLine]] = []
+    var count = 0
+    var end = range.upperBound
+    var size = UInt64(filter.isOpen ? max(1, min(limit, 4096)) : 4096)
+    while true {
+      let start = end - range.lowerBound < size ? range.lowerBound : end - size + 1
+      var piece: [EventLine] = []
+      let room = limit - count
+      try read(filter, history, from: start, through: end) { line in
+        piece.append(line)
+        if piece.count >= 2 * min(room, 1 << 20) { piece.removeFirst(piece.count - room) }
+        return true
+      }
+      if piece.count > room { piece.removeFirst(piece.count - room) }
+      count += piece.count
+      if reversed { for line in piece.reversed() { try body(line) } } else { pieces.append(piece) }
+      guard count < limit, start > range.lowerBound else { break }
+      end = start - 1
+      // Where no state is stored each piece folds all that is before it: then there are few.
+      size = try history.source.checkpoint(atOrBefore: start) == nil ? size * 8 : 4096
     }
-    let before = state ?? Cluster()
-    if let problem = state?.evolve(recorded) {
-      throw HistoryFault(index: entry.index, text: problem.description)
+    for piece in pieces.reversed() { for line in piece { try body(line) } }
+  }
+
+  private mutating func read(
+    _ filter: EventFilter, _ history: History, from: UInt64, through last: UInt64,
+    _ body: (EventLine) throws -> Bool
+  ) throws {
+    var states = self.states
+    self.states = nil
+    if folded != from - 1 || states == nil {
+      states = nil
+      if try history.knowsState(at: from - 1) {
+        let state = try history.state(at: from - 1)
+        states = (state, state)
+      }
     }
-    guard filter.admits(recorded, before: before, after: state ?? before) else { return nil }
-    let hash = try log.chainHash(at: entry.index)
-    return EventLine(
-      recorded, hash: hash?.description ?? "",
-      effect: state.map { EventSummary(recorded, before: before, after: $0).effect },
-      actorName: NodeID(recorded.envelope.actor).map { (state ?? before).name(of: $0) })
+    let nothing = Cluster()
+    var done = from - 1
+    defer {
+      self.states = states
+      folded = done
+    }
+    try history.source.forEach(from: from, through: last) { entry in
+      let recorded = try History.event(entry)
+      guard states != nil else {
+        done = entry.index
+        guard filter.admits(recorded, before: nothing, after: nothing) else { return true }
+        return try body(EventLine(recorded, hash: hash(entry.index, history)))
+      }
+      var goesOn = true
+      try History.apply(recorded, to: &states!.after)
+      if filter.admits(recorded, before: states!.before, after: states!.after) {
+        goesOn = try body(
+          EventLine(
+            recorded, hash: hash(entry.index, history), before: states!.before,
+            after: states!.after))
+      }
+      try History.apply(recorded, to: &states!.before)
+      done = entry.index
+      return goesOn
+    }
+  }
+
+  private func hash(_ index: UInt64, _ history: History) throws -> String {
+    try history.source.chainHash(at: index)?.description ?? ""
   }
 }

@@ -1,7 +1,6 @@
 // Events as `muster events` prints them, whoever answers: the agent's route and the reader of a
 // stopped node's log use this one formatter.
 
-import FoundationEssentials
 import Membership
 
 /// Lines of a table whose columns fit what is typical, so that the first line can be printed before
@@ -17,14 +16,7 @@ package struct EventText: Sendable {
 
   /// One event, ended by the only newline in it.
   package func line(_ line: EventLine) -> String {
-    if isJSON {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      guard let bytes = try? encoder.encode(line) else {
-        preconditionFailure("an event of strings and integers is always JSON: \(line)")
-      }
-      return String(decoding: bytes, as: UTF8.self) + "\n"
-    }
+    if isJSON { return line.document.line }
     let envelope = line.recorded.envelope
     var effect = line.effect ?? ""
     if !envelope.reason.isEmpty { effect += " (reason: \(envelope.reason))" }
@@ -47,7 +39,7 @@ package struct EventText: Sendable {
   }
 
   /// What a client wrote must not steer a terminal.
-  private static func printable(_ text: String) -> String {
+  static func printable(_ text: String) -> String {
     String(
       String.UnicodeScalarView(
         text.unicodeScalars.map { $0.value < 32 || (0x7f...0x9f).contains($0.value) ? "?" : $0 }))

@@ -1,10 +1,11 @@
-// Times as people write them: RFC 3339 in UTC, and how long ago.
+// Times as people write them: RFC 3339.
 
 package import Membership
 
 extension Timestamp {
-  /// Parses RFC 3339 in UTC: `2026-10-24T03:12:00Z`, with or without seconds and a fraction, `T` or
-  /// a space between, or a date alone. Nil for anything else, other time zones included.
+  /// Parses RFC 3339: `2026-10-24T03:12:00Z` or with an offset like `+02:00`, with or without
+  /// seconds and a fraction, `T` or a space between. Nil for anything else; what names no time zone
+  /// is nobody's moment (`lacksZone`).
   package init?(rfc3339 text: some StringProtocol) {
     var rest = Array(text.utf8)[...]
     func number(_ digits: Int, _ range: ClosedRange<Int64>) -> Int64? {
@@ -26,10 +27,6 @@ extension Timestamp {
       let day = number(2, 1...daysIn(month: month, of: year))
     else { return nil }
     var milliseconds = daysSince1970(year, month, day) * 86_400_000
-    if rest.isEmpty {
-      self.init(milliseconds: milliseconds)
-      return
-    }
     guard take("Tt "), let hour = number(2, 0...23), take(":"), let minute = number(2, 0...59)
     else { return nil }
     milliseconds += hour * 3_600_000 + minute * 60_000
@@ -44,8 +41,19 @@ extension Timestamp {
         milliseconds += digits[0] * 100 + digits[1] * 10 + digits[2]
       }
     }
-    guard take("Zz"), rest.isEmpty else { return nil }
+    if !take("Zz") {
+      let sign: Int64 = rest.first == UInt8(ascii: "-") ? 1 : -1
+      guard take("+-"), let hours = number(2, 0...23), take(":"), let minutes = number(2, 0...59)
+      else { return nil }
+      milliseconds += sign * (hours * 3_600_000 + minutes * 60_000)
+    }
+    guard rest.isEmpty else { return nil }
     self.init(milliseconds: milliseconds)
+  }
+
+  /// Whether a text is a date, or a date and a time, without a time zone.
+  package static func lacksZone(_ text: String) -> Bool {
+    Timestamp(rfc3339: text + "Z") != nil || Timestamp(rfc3339: text + "T00:00Z") != nil
   }
 }
 

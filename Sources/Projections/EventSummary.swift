@@ -108,7 +108,12 @@ private struct Words {
 
   /// What it meant for the quorum; nil if nothing.
   var change: String? {
-    func lose(_ cluster: Cluster) -> Int { HighAvailability(cluster).canLose }
+    func lose(_ cluster: Cluster) -> Int {
+      Tolerance(
+        voters: cluster.voters, outgoing: cluster.outgoingVoters,
+        healthy: cluster.unsuspectedVoters
+      ).canLose
+    }
     let voters = (before.voters.count, after.voters.count)
     let tolerance = (lose(before), lose(after))
     var parts: [String] = []

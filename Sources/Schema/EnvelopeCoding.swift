@@ -25,6 +25,15 @@ extension Envelope {
   /// Unknown fields are passed over. Throws `Malformed`: `.unknownEvent` if a newer version wrote
   /// it, anything else if the bytes are damaged.
   package init(decoding bytes: [UInt8]) throws(Malformed) {
+    if let plain = Envelope(plain: bytes) {
+      self = plain
+    } else {
+      try self.init(general: bytes)
+    }
+  }
+
+  /// Reads any envelope by the generated code.
+  package init(general bytes: [UInt8]) throws(Malformed) {
     let wire = try WireEnvelope(parsing: bytes)
     guard let event = wire.event else {
       if let number = firstEventNumber(inUnknown: array(wire.unknownFields.data)) {
@@ -45,6 +54,14 @@ extension RecordedEvent {
   package init(decoding entry: Entry) throws(Malformed) {
     self.init(
       index: entry.index, term: entry.term, envelope: try Envelope(decoding: entry.payload))
+  }
+}
+
+extension Envelope {
+  /// The kind of event in an entry's payload, found without reading the event: for searches over
+  /// many. Nil if the bytes are no envelope, or of a kind that is not in the catalogue.
+  package static func type(encoded bytes: [UInt8]) -> EventType? {
+    firstEventNumber(inUnknown: bytes).flatMap { EventType(rawValue: $0) }
   }
 }
 

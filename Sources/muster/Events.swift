@@ -1,23 +1,25 @@
 import Agent
 import ArgumentParser
+import History
+import Membership
 
 struct Events: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what happened, from the log of events.",
     discussion: """
-      Works on a stopped node too, from its data directory. Every event has an index, which is its \
-      place in the log; the range FROM..TO takes indexes, as in 10..20, 10.. or ..20.
+      Works beside a running agent, on a stopped node's data directory and on an exported file. A \
+      range is FROM..TO, FROM.. or ..TO; each end is \(Selector.forms).
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable {
     case pretty, json
   }
 
-  @OptionGroup var agent: LocalAgent
+  @OptionGroup var origin: HistoryOrigin
   @Argument(
-    help: ArgumentHelp("Only these indexes: N, FROM..TO, FROM.. or ..TO.", valueName: "range"),
-    transform: { try IndexRange($0) })
-  var range: IndexRange?
+    help: ArgumentHelp("Only these: one moment, FROM..TO, FROM.. or ..TO.", valueName: "range"),
+    transform: { try SelectorRange($0) })
+  var range: SelectorRange?
   @Option(name: formatNames(), help: "A table, or one JSON object a line.")
   var format = Format.pretty
   @Option(
@@ -30,15 +32,13 @@ struct Events: AsyncParsableCommand {
   var actor: String?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp(
-      "Only from then on: a UTC time, or how long ago, like 15m.", valueName: "time"),
-    transform: { try EventsRequest.moment($0) })
-  var since: Int64?
+    help: ArgumentHelp("Only from then on, like 15m or 2026-10-24T03:12Z.", valueName: "moment"),
+    transform: { try Selector($0) })
+  var since: Selector?
   @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("Only up to then.", valueName: "time"),
-    transform: { try EventsRequest.moment($0) })
-  var until: Int64?
+    parsing: .unconditional, help: ArgumentHelp("Only up to then.", valueName: "moment"),
+    transform: { try Selector($0) })
+  var until: Selector?
   @Option(
     name: [.long, .customShort("n")],
     help: ArgumentHelp("At most so many: the newest, or the first of a range.", valueName: "n"))
@@ -47,92 +47,85 @@ struct Events: AsyncParsableCommand {
   var reverse = false
   @Flag(name: [.long, .customShort("f")], help: "Go on, printing events as they happen.")
   var follow = false
+  @Flag(help: "Draw lanes of nodes beside the events: roles, and how events caused one another.")
+  var graph = false
 
   func validate() throws {
     if follow, reverse { throw ValidationError("--follow and --reverse exclude each other") }
+    if graph, follow || reverse || format == .json {
+      throw ValidationError("--graph goes with none of --follow, --reverse and -o json")
+    }
+    if follow, origin.file != nil {
+      throw ValidationError("nothing happens in a file any more: --follow needs an agent")
+    }
   }
 
   func run() async throws {
-    var request = EventsRequest()
-    request.isJSON = format == .json
-    request.from = range?.from
-    request.to = range?.to
-    request.type = type
-    request.node = node
-    request.actor = actor
-    request.since = since
-    request.until = until
-    request.limit = limit.map { Int($0) }
-    request.isReversed = reverse
-    do {
-      try await stream(&request)
-    } catch let error as NotRunning {
-      guard !follow, agent.directory.exists(agent.directory.log) else { throw error }
-      try request.printOffline(agent.directory) { Terminal.out($0) }
+    let past = try await origin.open()
+    let history = past.history
+    var filter = EventFilter(type: type, node: node, actor: actor)
+    if let range { (filter.from, filter.to) = try range.indexes(in: history, now: past.now) }
+    if let since {
+      filter.from = max(
+        filter.from, try since.index(in: history, now: past.now, side: .atOrAfter))
     }
+    if let until { filter.to = min(filter.to, try until.index(in: history, now: past.now)) }
+    if follow, range?.to == nil { filter.to = .max }
+    if graph { return try drawGraph(history, filter) }
+    let text = EventText(isJSON: format == .json)
+    var reader = EventReader()
+    if let header = text.header { Terminal.out(header) }
+    let output = Terminal.Output()
+    defer { output.flush() }
+    try reader.lines(
+      filter, of: history, limit: limit.map { Int($0) } ?? .max, newest: range?.from == nil,
+      reversed: reverse
+    ) { output.write(text.line($0)) }
+    output.flush()
+    if follow { try await follow(past, &reader, filter, text) }
   }
 
-  /// Prints what the agent answers; a follower goes on after the last event when the agent ends and
-  /// comes back.
-  private func stream(_ request: inout EventsRequest) async throws {
-    var last: UInt64?
-    var hasHeader = false
-    while true {
+  /// Goes on by index, whatever becomes of the agent: what is on the disk is printed once.
+  private func follow(
+    _ past: Chronicle, _ reader: inout EventReader, _ filter: EventFilter, _ text: EventText
+  ) async throws {
+    let client = origin.agent.client
+    var last = past.history.head
+    while last < filter.to {
+      var applied: UInt64?
       do {
-        try await agent.client.stream(
-          "GET", request.path(follow: follow), timeout: .seconds(60)
-        ) { bytes in
-          let line = String(decoding: bytes, as: UTF8.self)
-          let index = Self.index(of: line)
-          if index == nil, hasHeader { return }
-          hasHeader = true
-          last = index ?? last
-          Terminal.out(line + "\n")
+        let position: LogPosition = try await client.call(
+          "GET", "/v1/log?after=\(last)&wait=30", timeout: .seconds(40))
+        guard position.cluster == past.history.source.cluster.description else {
+          Terminal.note(
+            "this node is in another cluster now (\(position.cluster)); the history of "
+              + "\(past.history.source.cluster) ends here at index \(last)")
+          return
         }
-      } catch let error as NotRunning {
-        guard follow, hasHeader else { throw error }
+        applied = position.applied
+      } catch is NotRunning {
+        try await ContinuousClock().sleep(for: .milliseconds(250))
+      } catch let error as APIError where error.exitCode == 7 {
+        try await ContinuousClock().sleep(for: .milliseconds(250))
       }
-      guard follow else { return }
-      if let last {
-        request.from = last + 1
-        request.limit = nil
+      let history = past.refreshed(applied: applied)
+      guard history.head > last else {
+        try await ContinuousClock().sleep(for: .milliseconds(10))
+        continue
       }
-      try await ContinuousClock().sleep(for: .milliseconds(500))
+      var more = filter
+      more.from = max(filter.from, last + 1)
+      try reader.lines(more, of: history) { Terminal.out(text.line($0)) }
+      last = history.head
     }
   }
 
-  /// The index of a line of either format; nil for the table's header.
-  private static func index(of line: String) -> UInt64? {
-    let digits =
-      line.hasPrefix("{")
-      ? line.firstRange(of: "\"index\":").map { line[$0.upperBound...] } ?? ""
-      : line.drop { $0 == " " }
-    return UInt64(digits.prefix { $0.isASCII && $0.isNumber })
-  }
-}
-
-/// `N`, `FROM..TO`, `FROM..`, `..TO`.
-struct IndexRange {
-  var from: UInt64?
-  var to: UInt64?
-
-  init(_ text: String) throws(Failure) {
-    func index(_ part: Substring) throws(Failure) -> UInt64? {
-      if part.isEmpty { return nil }
-      guard part.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
-        let value = UInt64(part), value > 0
-      else {
-        throw Failure(
-          "\"\(text)\" is not a range of indexes like 10..20, 10.. or ..20", exitCode: 2)
-      }
-      return value
-    }
-    if let dots = text.firstRange(of: "..") {
-      from = try index(text[..<dots.lowerBound])
-      to = try index(text[dots.upperBound...])
-    } else {
-      from = try index(text[...])
-      to = from
-    }
+  private func drawGraph(_ history: History, _ filter: EventFilter) throws {
+    var lines: [EventLine] = []
+    var reader = EventReader()
+    try reader.lines(
+      filter, of: history, limit: limit.map { Int($0) } ?? 1000, newest: range?.from == nil
+    ) { lines.append($0) }
+    Terminal.out(try EventGraph(history, lines).text)
   }
 }

@@ -19,6 +19,7 @@ struct Leave: AsyncParsableCommand {
   var timeout: Int64 = 60
 
   func run() async throws {
+    if !local { await WhatIfCommand.previewLeave(agent) }
     try await Progress.follow(
       "/v1/node/leave", LocalLeave(local: local, timeoutSeconds: Double(timeout)),
       of: agent.client, timeout: timeout,

@@ -14,6 +14,9 @@ struct LocalAgent: ParsableArguments {
 
   var directory: DataDirectory { DataDirectory(path) }
   var client: LocalClient { LocalClient(directory) }
+
+  /// Whether there is something at that path.
+  static func exists(_ path: String) -> Bool { DataDirectory(path).exists(path) }
 }
 
 /// How long a command that changes the cluster waits for a leader and for the commit.

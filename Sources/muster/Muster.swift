@@ -20,16 +20,34 @@ struct Muster: AsyncParsableCommand {
       CommandGroup(
         name: "The cluster",
         subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
-      CommandGroup(name: "What happened", subcommands: [Events.self]),
+      CommandGroup(
+        name: "What happened",
+        subcommands: [
+          Events.self, Show.self, Diff.self, BlameCommand.self, WhyCommand.self, Bisect.self,
+          Timeline.self, ProviderCommand.self,
+        ]),
+      CommandGroup(
+        name: "What if, and is it right",
+        subcommands: [
+          WhatIfCommand.self, Replay.self, Verify.self, Export.self, Import.self, Bundle.self,
+        ]),
       CommandGroup(name: "Trouble", subcommands: [RepairCommand.self, ExamineLog.self]),
       CommandGroup(
         name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
 
+  /// `-15m` is how long ago, not an option.
+  private static func unsigned(_ argument: String) -> String {
+    let isAgo =
+      argument.hasPrefix("-") && argument.dropFirst().first?.isNumber == true
+      && "smhd".contains(argument.last ?? " ")
+    return isAgo ? "now" + argument : argument
+  }
+
   static func main() async {
     Terminal.prepare()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(CommandLine.arguments.dropFirst().map(Self.unsigned))
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {

@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import History
 
 struct Nodes: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -9,7 +10,8 @@ struct Nodes: AsyncParsableCommand {
     case pretty, wide, json, yaml
   }
 
-  @OptionGroup var agent: LocalAgent
+  @OptionGroup var origin: HistoryOrigin
+  @OptionGroup var moment: AtOption
   @Option(name: formatNames(), help: "How to print them.")
   var format = Format.pretty
   @Flag(name: [.long, .customShort("w")], help: "Go on, printing rows as they change.")
@@ -19,9 +21,16 @@ struct Nodes: AsyncParsableCommand {
     if watch, format == .json || format == .yaml {
       throw ValidationError("--watch goes with -o pretty or -o wide")
     }
+    if watch, isPast { throw ValidationError("--at and --file exclude --watch") }
   }
 
+  private var isPast: Bool { moment.at != nil || origin.file != nil }
+
   func run() async throws {
+    if isPast {
+      let past = try await origin.open()
+      return Terminal.out(try past.nodes(moment.state(past), format: format.rawValue))
+    }
     let text = try await answer()
     Terminal.out(text)
     guard watch else { return }
@@ -37,7 +46,7 @@ struct Nodes: AsyncParsableCommand {
   private func answer() async throws -> String {
     let name = format == .pretty ? "table" : format.rawValue
     return String(
-      decoding: try await agent.client.raw("GET", "/v1/nodes?format=\(name)"), as: UTF8.self)
+      decoding: try await origin.agent.client.raw("GET", "/v1/nodes?format=\(name)"), as: UTF8.self)
   }
 
   /// Each row, and what of it does not change with time alone: name, status, roles, version.

@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import History
 
 struct RemoveNode: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -19,6 +20,7 @@ struct RemoveNode: AsyncParsableCommand {
   var reason = ""
 
   func run() async throws {
+    await WhatIfCommand.preview(.remove(node), agent)
     let request = RemovalRequest(
       command: LocalClient.drawCommand(), target: node, force: force, reason: reason)
     let appended: Appended = try await agent.client.append(

@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import History
 
 struct Status: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,7 +15,8 @@ struct Status: AsyncParsableCommand {
     case pretty, yaml, json, short
   }
 
-  @OptionGroup var agent: LocalAgent
+  @OptionGroup var origin: HistoryOrigin
+  @OptionGroup var moment: AtOption
   @Option(name: formatNames(), help: "How to print it.")
   var format = Format.pretty
   @Flag(name: [.long, .customShort("w")], help: "Wait until a leader confirms the state.")
@@ -29,7 +31,21 @@ struct Status: AsyncParsableCommand {
   @Flag(help: "Fail rather than answer without the leader's confirmation.")
   var consistent = false
 
+  private var agent: LocalAgent { origin.agent }
+
+  func validate() throws {
+    if isPast, waitReady || consistent {
+      throw ValidationError("--at and --file exclude --wait-ready and --consistent")
+    }
+  }
+
+  private var isPast: Bool { moment.at != nil || origin.file != nil }
+
   func run() async throws {
+    if isPast {
+      let past = try await origin.open()
+      return Terminal.out(try past.status(moment.state(past), format: format.rawValue))
+    }
     do {
       Terminal.out(waitReady ? try await waited() : try await answer("", timeout: .seconds(30)))
     } catch let error as NotRunning {

@@ -29,7 +29,11 @@ enum Terminal {
     case let error as NotRunning:
       note("\(error)")
       leave(1)
-    default: break
+    default:
+      if let failure = Failure(history: error) {
+        note("error: \(failure)")
+        leave(failure.exitCode)
+      }
     }
     let code = Muster.exitCode(for: error)
     let message = Muster.fullMessage(for: error)
@@ -40,6 +44,21 @@ enum Terminal {
       note(message.hasPrefix(title) ? "error: " + message.dropFirst(title.count) : message)
     }
     leave(code == .validationFailure ? 2 : code.rawValue)
+  }
+
+  /// Results in many small pieces, written in few large ones.
+  final class Output {
+    private var text = ""
+
+    func write(_ piece: String) {
+      text += piece
+      if text.utf8.count > 1 << 16 { flush() }
+    }
+
+    func flush() {
+      out(text)
+      text = ""
+    }
   }
 
   private static func leave(_ code: Int32) -> Never { Glibc.exit(code) }

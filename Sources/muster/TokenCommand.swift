@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import History
 
 struct TokenCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,12 +15,17 @@ struct TokenCommand: AsyncParsableCommand {
       case pretty, json, yaml
     }
 
-    @OptionGroup var agent: LocalAgent
+    @OptionGroup var origin: HistoryOrigin
+    @OptionGroup var moment: AtOption
     @Option(name: formatNames(), help: "How to print them.")
     var format = Format.pretty
 
     func run() async throws {
-      let bytes = try await agent.client.raw("GET", "/v1/tokens?format=\(format.rawValue)")
+      if moment.at != nil || origin.file != nil {
+        let past = try await origin.open()
+        return Terminal.out(try past.tokens(moment.state(past), format: format.rawValue))
+      }
+      let bytes = try await origin.agent.client.raw("GET", "/v1/tokens?format=\(format.rawValue)")
       Terminal.out(String(decoding: bytes, as: UTF8.self))
     }
   }

@@ -122,3 +122,37 @@ struct Seeded: RandomNumberGenerator {
     return String(String.UnicodeScalarView(scalars))
   }
 }
+
+@Suite struct PlainEnvelopeTests {
+  @Test("The quick reader and the general one read the same, and the quick one reads most kinds")
+  func agree() throws {
+    for (name, event) in Samples.events {
+      let bytes = Samples.envelope(event).encoded()
+      #expect(try Envelope(decoding: bytes) == Envelope(general: bytes), "\(name)")
+    }
+  }
+
+  @Test("Whatever byte is changed, cut or added, both readers say the same")
+  func agreeOnDamage() throws {
+    func read(_ decode: (([UInt8]) throws -> Envelope), _ bytes: [UInt8]) -> String {
+      do { return "\(try decode(bytes))" } catch { return "\(error)" }
+    }
+    for (name, event) in Samples.events {
+      let bytes = Samples.envelope(event).encoded()
+      var damaged = bytes.indices.map { Array(bytes.prefix($0)) }
+      for offset in bytes.indices {
+        for change in [0x01, 0x08, 0x80, 0xff] as [UInt8] {
+          var copy = bytes
+          copy[offset] ^= change
+          damaged.append(copy)
+        }
+      }
+      for extra in [[0], [0x38, 1], bytes] as [[UInt8]] { damaged.append(bytes + extra) }
+      for copy in damaged {
+        #expect(
+          read({ try Envelope(decoding: $0) }, copy) == read({ try Envelope(general: $0) }, copy),
+          "\(name)")
+      }
+    }
+  }
+}

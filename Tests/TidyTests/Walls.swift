@@ -16,7 +16,9 @@ enum Walls {
     "LMDB": system.union(["CLMDB"]),
     "Replication": ["Membership", "Projections", "Raft", "Schema"],
     "EventLog": system.union(["Crypto", "LMDB", "Raft"]),
-    "History": foundation.union(["EventLog", "Membership", "Projections", "Raft", "Schema"]),
+    "History": foundation.union([
+      "Crypto", "EventLog", "Membership", "Projections", "Raft", "Schema", "Synchronization",
+    ]),
     "Transport": system.union(foundation).union([
       "CLinux", "Crypto", "NIOCore", "NIOExtras", "NIOPosix", "NIOSSL", "NIOTLS", "SwiftASN1",
       "X509",
@@ -31,7 +33,9 @@ enum Walls {
     "Simulator": [
       "EventLog", "Membership", "Projections", "Raft", "Replication", "Schema", "Synchronization",
     ],
-    "muster": system.union(foundation).union(["Agent", "ArgumentParser", "History"]),
+    "muster": system.union(foundation).union([
+      "Agent", "ArgumentParser", "History", "Membership",
+    ]),
     "muster-sim": system.union(foundation).union(["Raft", "Simulator"]),
   ]
 

@@ -51,11 +51,10 @@ struct EventStream: Sendable {
 
   private func write(to writer: inout any ResponseBodyWriter) async throws {
     let applied = node.board.appliedIndex
-    var reader = EventReader(log: node.log)
+    var reader = EventReader()
     let text = EventText(isJSON: isJSON)
-    let first = try reader.lines(filter, through: applied, limit: limit, reversed: isReversed)
     if let header = text.header { try await write(header, to: &writer) }
-    for chunk in first.chunks(of: 256) {
+    for chunk in try lines(filter, through: applied, &reader).chunks(of: 256) {
       try await write(chunk.map { text.line($0) }.joined(), to: &writer)
     }
     guard follows else { return }
@@ -65,10 +64,23 @@ struct EventStream: Sendable {
       guard now >= next else { continue }
       var more = filter
       more.from = max(filter.from, next)
-      let lines = try reader.lines(more, through: now, limit: .max, reversed: false)
+      let lines = try lines(more, through: now, &reader, isFollowing: true)
       if !lines.isEmpty { try await write(lines.map { text.line($0) }.joined(), to: &writer) }
       next = now + 1
     }
+  }
+
+  private func lines(
+    _ filter: EventFilter, through index: UInt64, _ reader: inout EventReader,
+    isFollowing: Bool = false
+  ) throws -> [EventLine] {
+    var lines: [EventLine] = []
+    try reader.lines(
+      filter, of: History(LogSource(node.log, applied: index)), through: index,
+      limit: isFollowing ? .max : limit, newest: filter.from <= 1,
+      reversed: !isFollowing && isReversed
+    ) { lines.append($0) }
+    return lines
   }
 
   private func write(_ text: String, to writer: inout any ResponseBodyWriter) async throws {

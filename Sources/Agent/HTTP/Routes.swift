@@ -26,6 +26,7 @@ struct Routes: Sendable {
     reads(router)
     writes(router)
     joins(router)
+    history(router)
     if isLocal { nodeCommands(router) }
     return router
   }

@@ -2,7 +2,7 @@
 
 import FoundationEssentials
 import Membership
-import Projections
+package import Projections
 import Replication
 import Yams
 
@@ -64,6 +64,8 @@ struct StatusJSON: Encodable {
   var incarnation: UInt64
   var pending: String?
   var confirmed: Bool
+  /// Folded from the log for a chosen index: what only live observation knows is null.
+  var replayed: Bool
   var answeredBy: String?
   var nodes: [NodeJSON]
 
@@ -91,6 +93,7 @@ struct StatusJSON: Encodable {
     incarnation = report.incarnation
     pending = report.pending
     confirmed = report.basis == .confirmed
+    replayed = report.basis == .replayed
     answeredBy = report.answeredBy
     nodes = report.nodes.rows.map(NodeJSON.init)
   }
@@ -173,8 +176,8 @@ struct TokenListJSON: Encodable {
 }
 
 /// A text in the format that was asked for.
-enum Rendering {
-  static func status(_ report: StatusReport, format: String) throws -> String {
+package enum Rendering {
+  package static func status(_ report: StatusReport, format: String) throws -> String {
     switch format {
     case "pretty": report.pretty
     case "short": report.short
@@ -184,7 +187,7 @@ enum Rendering {
     }
   }
 
-  static func nodes(_ report: StatusReport, format: String) throws -> String {
+  package static func nodes(_ report: StatusReport, format: String) throws -> String {
     let list = NodeListJSON(nodes: report.nodes.rows.map(NodeJSON.init))
     return switch format {
     case "table", "pretty": report.nodes.table().render()
@@ -195,7 +198,7 @@ enum Rendering {
     }
   }
 
-  static func tokens(_ list: TokenList, format: String) throws -> String {
+  package static func tokens(_ list: TokenList, format: String) throws -> String {
     switch format {
     case "table", "pretty", "wide": list.table.render()
     case "json": try json(TokenListJSON(list))

@@ -1,0 +1,164 @@
+// The command line's way to history: the log on this machine's disk, read beside the running agent
+// or without one, or a file that was exported. Only how far the log is applied is asked of the
+// agent, if there is one; every answer works without.
+
+package import EventLog
+import FoundationEssentials
+package import History
+package import Membership
+import Projections
+
+/// A history that was opened for one command.
+package struct Chronicle: Sendable {
+  package let history: History
+  /// The node's log; nil for an exported file.
+  package let log: EventLog?
+  /// The data directory, if it was read from one.
+  package let directory: DataDirectory?
+  /// What the running agent says; nil if none runs.
+  package let position: LogPosition?
+
+  /// Opens what is meant.
+  /// - Parameters:
+  ///   - file: an exported file, or a folder that holds a log; nil for the node's own log.
+  /// - Throws: `Failure`, `Unanswerable`; `NotRunning` if there is neither an agent nor a log.
+  package static func open(
+    _ directory: DataDirectory, file: String? = nil
+  ) async throws -> Chronicle {
+    guard let file else { return try await open(directory) }
+    let folder = DataDirectory(file)
+    if folder.exists(folder.path + "/data.mdb") { return try open(log: folder.path, named: file) }
+    if folder.exists(folder.log) { return try open(log: folder.log, named: file) }
+    return Chronicle(
+      history: History(try ExportSource(path: file)), log: nil, directory: nil, position: nil)
+  }
+
+  private static func open(_ directory: DataDirectory) async throws -> Chronicle {
+    guard directory.exists(directory.log + "/data.mdb") else {
+      if directory.exists(directory.workerState) {
+        throw Failure(
+          "\(directory.path) is a worker's and keeps no log; run this on a control-plane node, or "
+            + "on a file that was exported there (--file)", exitCode: 6)
+      }
+      throw NotRunning(directory: directory)
+    }
+    let position = try? await LocalClient(directory).call(
+      "GET", "/v1/log", timeout: .seconds(2), as: LogPosition.self)
+    let log = try opened(directory.log)
+    // An agent that just took another identity may not be the one whose log this is.
+    let isSame = position?.cluster == ClusterID(log.identity.cluster).description
+    return Chronicle(
+      history: History(
+        LogSource(log, applied: isSame ? position?.applied : nil, name: directory.path)),
+      log: log, directory: directory, position: isSame ? position : nil)
+  }
+
+  private static func open(log path: String, named name: String) throws -> Chronicle {
+    let log = try opened(path)
+    return Chronicle(
+      history: History(LogSource(log, name: name)), log: log, directory: nil, position: nil)
+  }
+
+  private static func opened(_ path: String) throws(Failure) -> EventLog {
+    do throws(Fault) {
+      return try EventLog.open(directory: path, mode: .readOnly)
+    } catch {
+      throw Failure("\(error)", exitCode: error.exitCode)
+    }
+  }
+
+  /// The same as of now, or as far as the agent has applied.
+  package func refreshed(applied: UInt64?) -> History {
+    guard let log else { return history }
+    return History(LogSource(log, applied: applied, name: history.source.name))
+  }
+
+  package var now: Timestamp { .now }
+
+  /// The clock of this machine.
+  package static var now: Timestamp { .now }
+
+  /// Makes a folder with a log of all that an exported file holds.
+  /// - Returns: how many events.
+  /// - Throws: `Unanswerable` if the file is damaged, `Failure` if the folder cannot be made.
+  package static func restore(file: String, to folder: String) throws -> UInt64 {
+    let source = try ExportSource(path: file)
+    do {
+      try History(source).restore(to: folder)
+    } catch let fault as Fault {
+      throw Failure("\(fault)", exitCode: fault.exitCode)
+    }
+    return source.lastIndex - source.firstIndex + 1
+  }
+
+  // MARK: What the agent sees
+
+  /// Nodes that the running agent does not reach, and its name; nil if none runs.
+  package func unreachable() async -> (names: Set<String>, by: String)? {
+    struct Status: Decodable {
+      struct Node: Decodable {
+        var name: String
+        var status: String
+      }
+      var nodes: [Node]
+      var answeredBy: String?
+    }
+    guard let directory, position != nil,
+      let status = try? await LocalClient(directory).call(
+        "GET", "/v1/status?format=json", timeout: .seconds(3), as: Status.self)
+    else { return nil }
+    let names = status.nodes.filter { $0.status == "NotReady" }.map(\.name)
+    return (Set(names), status.answeredBy ?? "the agent")
+  }
+
+  // MARK: Views of a moment
+
+  /// The first line of every answer about the past.
+  package func header(_ state: Cluster) -> String {
+    let redacted = history.source.redaction.map { "; \($0) were taken out" } ?? ""
+    return "as of index \(state.lastIndex) (\(state.lastTime.rfc3339)), replayed from "
+      + "\(history.source.name)\(redacted); contact, lag and whether workers are ready are unknown"
+      + "\n"
+  }
+
+  /// The text of `status` as of that state, in a format that `muster status` has.
+  package func status(_ state: Cluster, format: String) throws -> String {
+    let report = StatusReport(state, now: state.lastTime, outlook: nil, basis: .replayed)
+    let text = try Rendering.status(report, format: format)
+    return format == "pretty" ? header(state) + text : text
+  }
+
+  package func nodes(_ state: Cluster, format: String) throws -> String {
+    let report = StatusReport(state, now: state.lastTime, outlook: nil, basis: .replayed)
+    let text = try Rendering.nodes(report, format: format)
+    return format == "pretty" || format == "wide" ? header(state) + text : text
+  }
+
+  package func tokens(_ state: Cluster, format: String) throws -> String {
+    let text = try Rendering.tokens(TokenList(state, now: state.lastTime), format: format)
+    return format == "pretty" ? header(state) + text : text
+  }
+
+  /// provider.yaml as of that state, with the header as a comment.
+  package func provider(_ state: Cluster) throws -> String {
+    do throws(ProviderFile.Empty) {
+      return "# " + header(state)
+        + (try ProviderFile.render(EndpointList(state).apiservers))
+    } catch {
+      throw Unanswerable("\(error), as of index \(state.lastIndex)", exitCode: 1)
+    }
+  }
+}
+
+extension Failure {
+  /// What the tools of history throw, with its exit code; nil for anything else.
+  package init?(history error: any Error) {
+    switch error {
+    case let fault as Fault: self.init("\(fault)", exitCode: fault.exitCode)
+    case let fault as HistoryFault: self.init("\(fault)", exitCode: 65)
+    case let unanswerable as Unanswerable:
+      self.init("\(unanswerable)", exitCode: unanswerable.exitCode)
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,106 @@
+// The first event after which something is so that was not so before. By halving, which is right
+// only if it changed once in between; a scan looks at every index.
+
+package import Membership
+
+/// Where a condition changed.
+package struct Bisection: Sendable {
+  package enum Verdict: Sendable { case holds, fails, skip }
+
+  /// The first index at which it is otherwise, and how it is there.
+  package var event: EventLine
+  package var holdsAfter: Bool
+  /// How many states were looked at.
+  package var looked: Int
+  /// All changes in the range; nil if only one was looked for.
+  package var changes: [UInt64]?
+  package var condition: String
+
+  /// - Parameters:
+  ///   - range: of indexes: the condition must be one way after the first and another after the
+  ///     last.
+  ///   - scan: look at every index.
+  /// - Throws: `Unanswerable` if it is the same at both ends.
+  package init(
+    _ history: History, _ range: ClosedRange<UInt64>, condition: String, scan: Bool,
+    _ judge: (Cluster) throws -> Verdict
+  ) throws {
+    self.condition = condition
+    var looked = 0
+    func verdict(_ index: UInt64) throws -> Verdict {
+      looked += 1
+      return try judge(history.state(at: index))
+    }
+    func unchanged(_ verdict: Verdict, _ more: String) -> Unanswerable {
+      Unanswerable(
+        "\(condition) \(verdict == .holds ? "holds" : "does not hold") at index "
+          + "\(range.lowerBound) and at \(range.upperBound)\(more)", exitCode: 1)
+    }
+    if scan {
+      var changes: [UInt64] = []
+      var last = try judge(history.state(at: range.lowerBound))
+      let start = last
+      try history.walk(from: range.lowerBound + 1, through: range.upperBound) { event, _, after in
+        looked += 1
+        let now = try judge(after)
+        if now != .skip, now != last {
+          changes.append(event.index)
+          last = now
+        }
+        return true
+      }
+      guard let first = changes.first else { throw unchanged(start, ", and never changed") }
+      event = try history.line(at: first)
+      holdsAfter = start == .fails
+      self.changes = changes
+      self.looked = looked + 1
+      return
+    }
+    var (low, high) = (range.lowerBound, range.upperBound)
+    let (a, b) = (try verdict(low), try verdict(high))
+    guard a != .skip, b != .skip, a != b else {
+      throw unchanged(a, ": it did not change, or changed back; --scan looks at every index")
+    }
+    while low + 1 < high {
+      let middle = low + (high - low) / 2
+      var probe = middle
+      var found = try verdict(probe)
+      while found == .skip, probe > low + 1 {
+        probe -= 1
+        found = try verdict(probe)
+      }
+      // What cannot be judged counts to the side before.
+      if found == .skip || found == a { low = middle } else { high = probe }
+    }
+    event = try history.line(at: high)
+    holdsAfter = b == .holds
+    self.looked = looked
+  }
+
+  package var text: String {
+    let index = event.recorded.index
+    let words = EventText(isJSON: false)
+    var text =
+      "\(condition) \(holdsAfter ? "holds" : "does not hold") from index \(index) on"
+      + " (\(counted(looked, "state")) looked at)\n" + words.line(event)
+    if let changes {
+      text +=
+        changes.count == 1
+        ? "it changed once in that range\n"
+        : "it changed \(changes.count) times in that range: "
+          + changes.prefix(20).map(String.init).joined(separator: " ")
+          + (changes.count > 20 ? " and so on" : "") + "\n"
+    } else {
+      text += "found by halving: if it changed more than once, --scan finds all\n"
+    }
+    return text
+  }
+
+  package var document: Document {
+    .answer([
+      ("condition", .text(condition)), ("index", .number(event.recorded.index)),
+      ("holdsAfter", .truth(holdsAfter)), ("looked", .number(looked)), ("event", event.document),
+      ("changes", changes.map { .list($0.map { .number($0) }) } ?? .null),
+    ])
+  }
+}

@@ -1,0 +1,110 @@
+// What led to an event, and what it led to. Only links that the log itself holds are told: the
+// token that a join spent, the change that a settling ends, the departure that a leaving closes.
+// Where the log does not say why, nothing is said.
+
+package import Membership
+
+/// One link between two events.
+package struct Cause: Hashable, Sendable {
+  package var index: UInt64
+  /// How the earlier one led to the later one.
+  package var words: String
+}
+
+extension History {
+  /// What led to an event, by index; `before` is the state before it.
+  package func causes(of recorded: RecordedEvent, before: Cluster) throws -> [Cause] {
+    var causes: [Cause] = []
+    func add(_ index: UInt64?, _ words: String) {
+      guard let index, index >= first, index < recorded.index,
+        !causes.contains(where: { $0.index == index })
+      else { return }
+      causes.append(Cause(index: index, words: words))
+    }
+    switch recorded.envelope.event {
+    case .clusterFormed, .leaderElected, .tokenIssued, .nodeSuspected, .replicaLost: break
+    case .tokenRevoked(let revoked):
+      add(before.token(revoked.id)?.index, "issued the invitation")
+    case .nodeJoined(let joined):
+      add(before.token(joined.token)?.index, "issued the invitation that it spent")
+    case .nodeLeft(let left): addDeparture(of: left.node, before, add)
+    case .nodeRemoved(let removed): addDeparture(of: removed.node, before, add)
+    case .endpointRefreshed(let refreshed):
+      add(before.node(refreshed.node)?.joinIndex, "made the node a member")
+    case .rolesSettled: add(before.joint?.index, "began the change of voters")
+    case .nodeRecovered(let recovered):
+      add(
+        try lastSuspicion(of: recovered.node, before: recorded.index)?.index,
+        "put the node under suspicion")
+    case .replicaRefetched(let refetched):
+      let lost = try last(atOrBefore: recorded.index - 1, types: [.replicaLost]) {
+        $0.concerns(refetched.node)
+      }
+      add(lost?.index, "told what the node lacked")
+    case .roleAssigned(let assigned):
+      for assignment in assigned.assignments {
+        guard let member = before.node(assignment.node) else { continue }
+        if member.datastoreRole == nil {
+          add(member.joinIndex, "made \(member.name) a member, without a role yet")
+        } else if member.isSuspected {
+          add(
+            try lastSuspicion(of: member.id, before: recorded.index)?.index,
+            "put \(member.name) under suspicion")
+        }
+      }
+      if causes.isEmpty, [.shortage, .surplus, .spread].contains(assigned.cause) {
+        add(try lastChange(before: recorded.index)?.index, "changed who is there to vote")
+      }
+    }
+    if recorded.envelope.event.type != .leaderElected,
+      let session = before.sessions[recorded.envelope.command], session.first < recorded.index
+    {
+      add(session.first, "began the same command")
+    }
+    return causes.sorted { $0.index < $1.index }
+  }
+
+  private func addDeparture(
+    of id: NodeID, _ before: Cluster, _ add: (UInt64?, String) -> Void
+  ) {
+    if case .left(let index, _)? = before.node(id)?.state { add(index, "recorded that it left") }
+    if let departure = before.departure, departure.node == id {
+      add(departure.index, "began the departure")
+    }
+  }
+
+  func lastSuspicion(of node: NodeID, before index: UInt64) throws -> RecordedEvent? {
+    guard index > 1 else { return nil }
+    return try last(atOrBefore: index - 1, types: [.nodeSuspected]) { $0.concerns(node) }
+  }
+
+  /// The last event before that one after which the role policy may have wanted something else.
+  private func lastChange(before index: UInt64) throws -> RecordedEvent? {
+    guard index > 1 else { return nil }
+    return try last(
+      atOrBefore: index - 1,
+      types: [.nodeJoined, .nodeLeft, .nodeRemoved, .nodeSuspected, .nodeRecovered, .rolesSettled])
+  }
+
+  /// How many events after one are searched for what it led to.
+  package static let effectHorizon: UInt64 = 20_000
+
+  /// What an event led to, among the next `effectHorizon` events.
+  package func effects(of index: UInt64) throws -> [(event: RecordedEvent, words: String)] {
+    var found: [(RecordedEvent, String)] = []
+    guard index < head else { return [] }
+    let last = min(head, index + Self.effectHorizon)
+    try walk(from: index + 1, through: last) { recorded, before, _ in
+      if let cause = try causes(of: recorded, before: before).first(where: { $0.index == index }) {
+        found.append((recorded, cause.words))
+      }
+      return true
+    }
+    return found.map { (event: $0.0, words: $0.1) }
+  }
+}
+
+extension RecordedEvent {
+  /// Whether it is about that node.
+  package func concerns(_ node: NodeID) -> Bool { envelope.event.nodes.contains(node) }
+}

@@ -1,0 +1,144 @@
+// Two states compared by fact, and two histories compared by hash. Chain hashes tell in a few steps
+// where two logs part: equal hashes at an index mean equal logs up to there.
+
+import EventLog
+import Membership
+
+/// What differs between two moments.
+package struct Difference: Sendable {
+  package var from: (name: String, index: UInt64)
+  package var to: (name: String, index: UInt64)
+  package var changes: [FactChange]
+  /// Of one history: the events between the two.
+  package var events: [EventLine]
+  package var moreEvents: UInt64
+  /// Of two histories: where they part.
+  package var fork: Fork?
+
+  /// How many events between are told.
+  private static let listed: UInt64 = 50
+
+  /// Two moments of one history.
+  package init(_ history: History, _ a: UInt64, _ b: UInt64) throws {
+    from = (history.source.name, a)
+    to = (history.source.name, b)
+    changes = FactChange.between(Facts(try history.state(at: a)), Facts(try history.state(at: b)))
+    var events: [EventLine] = []
+    let (low, high) = (min(a, b), max(a, b))
+    let last = min(high, low + Self.listed)
+    if low < last {
+      var reader = EventReader()
+      try reader.lines(EventFilter(from: low + 1, to: last), of: history) { events.append($0) }
+    }
+    self.events = events
+    moreEvents = high - last
+  }
+
+  /// A moment of one history and one of another.
+  package init(_ one: History, _ a: UInt64, _ other: History, _ b: UInt64) throws {
+    from = (one.source.name, a)
+    to = (other.source.name, b)
+    fork = try Fork(one, other)
+    changes = FactChange.between(Facts(try one.state(at: a)), Facts(try other.state(at: b)))
+    events = []
+    moreEvents = 0
+  }
+
+  package var isEmpty: Bool {
+    changes.isEmpty && (fork.map { $0.forks == nil } ?? true)
+  }
+
+  package var text: String {
+    var text = "--- \(from.name) at \(from.index)\n+++ \(to.name) at \(to.index)\n"
+    if let fork { text += fork.text }
+    text += changes.isEmpty ? "no fact differs\n" : ""
+    text += changes.map { EventText.printable($0.text) + "\n" }.joined()
+    if !events.isEmpty {
+      let words = EventText(isJSON: false)
+      text += "events between\n" + events.map { words.line($0) }.joined()
+      if moreEvents > 0 {
+        text += "and \(moreEvents) more: muster events \(from.index + 1)..\(to.index)\n"
+      }
+    }
+    return text
+  }
+
+  package var document: Document {
+    .answer([
+      ("from", .object([("source", .text(from.name)), ("index", .number(from.index))])),
+      ("to", .object([("source", .text(to.name)), ("index", .number(to.index))])),
+      ("same", .truth(isEmpty)), ("changes", .list(changes.map(\.document))),
+      ("events", .list(events.map(\.document))), ("moreEvents", .number(moreEvents)),
+      ("fork", fork?.document ?? .null),
+    ])
+  }
+}
+
+/// Whether two histories are one, and where they part if not.
+package struct Fork: Sendable {
+  /// The last index at which both hold the same, by hash; nil if they share no index.
+  package var common: UInt64?
+  /// The first event that differs, as each has it; nil if one history goes on where the other ends.
+  package var forks: (a: EventLine, b: EventLine)?
+  package var heads: (a: UInt64, b: UInt64)
+  package var names: (a: String, b: String)
+
+  /// - Throws: `Unanswerable` (65) if they are of different clusters, share no index, or one was
+  ///   redacted (its hashes are its own).
+  package init(_ a: History, _ b: History) throws {
+    names = (a.source.name, b.source.name)
+    heads = (a.head, b.head)
+    guard a.source.cluster == b.source.cluster else {
+      throw Unanswerable(
+        "\(names.a) is of cluster \(a.source.cluster), \(names.b) of cluster \(b.source.cluster): "
+          + "their histories have nothing in common", exitCode: 65)
+    }
+    guard a.source.redaction == b.source.redaction else {
+      throw Unanswerable(
+        "one of \(names.a) and \(names.b) is redacted, so their hashes cannot be compared")
+    }
+    func same(_ index: UInt64) throws -> Bool {
+      try a.source.chainHash(at: index) == b.source.chainHash(at: index)
+    }
+    var (low, high) = (max(a.first, b.first) - 1, min(a.head, b.head))
+    guard low <= high else {
+      throw Unanswerable("\(names.a) and \(names.b) hold no index in common", exitCode: 65)
+    }
+    if try same(high) {
+      common = high
+      return
+    }
+    // The hash before the first entry that both hold tells about what neither can show.
+    guard try same(low) else {
+      throw Unanswerable(
+        "\(names.a) and \(names.b) part before index \(low + 1), where one of them begins",
+        exitCode: 65)
+    }
+    while low + 1 < high {
+      let middle = low + (high - low) / 2
+      if try same(middle) { low = middle } else { high = middle }
+    }
+    common = low
+    forks = (try a.line(at: high), try b.line(at: high))
+  }
+
+  package var text: String {
+    let words = EventText(isJSON: false)
+    if let forks {
+      return "the histories FORK after index \(common ?? 0)\n"
+        + "- \(words.line(forks.a))+ \(words.line(forks.b))"
+    }
+    let ends =
+      heads.a == heads.b
+      ? "both end there" : "\(heads.a < heads.b ? names.a : names.b) ends there"
+    return "one history, equal by hash through index \(common ?? 0); \(ends)\n"
+  }
+
+  package var document: Document {
+    .object([
+      ("commonIndex", common.map { .number($0) } ?? .null), ("forks", .truth(forks != nil)),
+      ("heads", .list([.number(heads.a), .number(heads.b)])),
+      ("events", .list(forks.map { [$0.a.document, $0.b.document] } ?? [])),
+    ])
+  }
+}

@@ -1,0 +1,180 @@
+// Everything that can be checked of one history: that no byte changed, that nothing is missing,
+// that time never went back, that every event is understood and fits the ones before it. And of
+// several replicas, that they have one history, or which of them is the odd one.
+
+package import EventLog
+import Membership
+import Raft
+
+/// What looking at a whole history found.
+package struct Examination: Sendable {
+  package struct Check: Sendable {
+    package var name: String
+    /// Nil if it could not be looked at.
+    package var isGood: Bool?
+    package var words: String
+    package init(name: String, isGood: Bool?, words: String) {
+      self.name = name
+      self.isGood = isGood
+      self.words = words
+    }
+  }
+  package private(set) var checks: [Check] = []
+  package var isGood: Bool { !checks.contains { $0.isGood == false } }
+
+  /// - Parameter log: the node's log itself, whose pages, commit index and stored states are then
+  ///   checked too.
+  package init(_ history: History, log: EventLog? = nil) {
+    let range = "\(history.first)..\(history.head)"
+    if let log {
+      add("pages and chain") {
+        let found = try log.verify()
+        if let damage = found.damage { return (false, "damaged at \(damage)") }
+        return (true, "\(counted(found.checked, "entry", "entries")), every hash computed anew")
+      }
+    } else {
+      checks.append(
+        Check(name: "chain", isGood: true, words: "every hash computed anew at opening"))
+    }
+    var times = (first: Timestamp?.none, last: Timestamp?.none, terms: UInt64(0))
+    add("events") {
+      var kinds: [String: Int] = [:]
+      var next = history.first
+      try history.forEachEvent(from: history.first, through: history.head) { recorded in
+        guard recorded.index == next else {
+          throw HistoryFault(index: next, text: "it is missing")
+        }
+        if let last = times.last, recorded.envelope.time < last {
+          throw HistoryFault(index: recorded.index, text: "its time is before the one before it")
+        }
+        guard recorded.term >= times.terms else {
+          throw HistoryFault(index: recorded.index, text: "its term is before the one before it")
+        }
+        times = (times.first ?? recorded.envelope.time, recorded.envelope.time, recorded.term)
+        kinds[recorded.envelope.event.type.name, default: 0] += 1
+        next += 1
+        return true
+      }
+      let kind = kinds.count == 1 ? "1 kind" : "\(kinds.count) kinds"
+      return (true, "\(range) without a gap, of \(kind), all of schema 1, times in order")
+    }
+    add("states") {
+      guard try history.knowsState(at: history.first - 1) else {
+        return (nil, "not folded: this history begins at index \(history.first)")
+      }
+      let rebuilt = try Rebuild(history)
+      if let difference = rebuilt.difference { return (false, difference) }
+      let stored = rebuilt.storedStates
+      return (
+        true,
+        "every event fits the ones before it"
+          + (stored == 0 ? "" : "; \(stored) stored states are what their events make")
+      )
+    }
+  }
+
+  private mutating func add(_ name: String, _ look: () throws -> (Bool?, String)) {
+    do {
+      let (isGood, words) = try look()
+      checks.append(Check(name: name, isGood: isGood, words: words))
+    } catch {
+      checks.append(Check(name: name, isGood: false, words: "\(error)"))
+    }
+  }
+
+  package mutating func add(_ check: Check) { checks.append(check) }
+
+  package var text: String {
+    let width = checks.map(\.name.count).max() ?? 0
+    return checks.map { check in
+      let word = check.isGood.map { $0 ? "ok     " : "FAILED " } ?? "unknown"
+      let gap = String(repeating: " ", count: width - check.name.count + 2)
+      return EventText.printable("\(word)  \(check.name)\(gap)\(check.words)") + "\n"
+    }.joined()
+  }
+
+  package var document: Document {
+    .answer([
+      ("good", .truth(isGood)),
+      (
+        "checks",
+        .list(
+          checks.map {
+            .object([
+              ("name", .text($0.name)), ("good", $0.isGood.map { .truth($0) } ?? .null),
+              ("words", .text($0.words)),
+            ])
+          })
+      ),
+    ])
+  }
+}
+
+/// `1 entry`, `2 entries`.
+func counted(_ count: Int, _ one: String, _ many: String) -> String {
+  "\(count) \(count == 1 ? one : many)"
+}
+
+/// What replicas say of their history at one index that all of them hold.
+package struct ReplicaComparison: Sendable {
+  /// One replica; without a hash it did not answer.
+  package struct Replica: Sendable {
+    package var name: String
+    package var last: UInt64?
+    package var hash: String?
+    package var digest: String?
+    package var problem: String?
+    package init(
+      name: String, last: UInt64? = nil, hash: String? = nil, digest: String? = nil,
+      problem: String? = nil
+    ) {
+      self.name = name
+      self.last = last
+      self.hash = hash
+      self.digest = digest
+      self.problem = problem
+    }
+  }
+  /// The lowest of their last indexes.
+  package var index: UInt64
+  package var replicas: [Replica]
+
+  package init(index: UInt64, replicas: [Replica]) {
+    self.index = index
+    self.replicas = replicas
+  }
+
+  /// Those that differ from what most have; empty if all agree. Where no two agree, all are odd.
+  package var odd: [String] {
+    // Views are compared only if all tell theirs of that index.
+    let withViews = replicas.allSatisfy { $0.hash == nil || $0.digest != nil }
+    let answers = replicas.compactMap { replica in
+      replica.hash.map { (replica.name, $0 + (withViews ? replica.digest ?? "" : "")) }
+    }
+    var votes: [String: Int] = [:]
+    for answer in answers { votes[answer.1, default: 0] += 1 }
+    guard votes.count > 1, let most = votes.values.max() else { return [] }
+    let majority = votes.filter { $0.value == most }
+    guard majority.count == 1, let right = majority.first?.key else { return answers.map(\.0) }
+    return answers.filter { $0.1 != right }.map(\.0)
+  }
+
+  package var check: Examination.Check {
+    let answered = replicas.filter { $0.hash != nil }
+    let silent = replicas.filter { $0.hash == nil }.map { replica in
+      "\(replica.name) \(replica.problem ?? "did not answer")"
+    }
+    let odd = odd
+    let words =
+      odd.isEmpty
+      ? "\(answered.count) of \(replicas.count) replicas identical at index \(index): "
+        + answered.map(\.name).joined(separator: " ")
+      : odd.count == answered.count
+        ? "no two replicas agree at index \(index)"
+        : "\(odd.joined(separator: " and ")) \(odd.count == 1 ? "differs" : "differ") from the "
+          + "others at index \(index)"
+    return Examination.Check(
+      name: "replicas", isGood: odd.isEmpty ? (answered.count > 1 ? true : nil) : false,
+      words: words + silent.map { "; " + $0 }.joined())
+  }
+}

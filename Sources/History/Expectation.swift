@@ -1,0 +1,60 @@
+// A condition on a state, as people type it: `ha.canLose>=1`, `nodes.n2.datastoreRole=voter`,
+// `leader.name!=n1`. A path without an operator asks whether there is such a fact.
+
+package import Membership
+
+/// One comparison of a fact.
+package struct Expectation: Hashable, Sendable, CustomStringConvertible {
+  enum Comparison: String, CaseIterable, Sendable {
+    case atLeast = ">="
+    case atMost = "<="
+    case unequal = "!="
+    case equal2 = "=="
+    case equal = "="
+    case more = ">"
+    case less = "<"
+  }
+
+  let path: String
+  let comparison: Comparison?
+  let value: String
+  package let description: String
+
+  package init(_ text: String) throws(Unanswerable) {
+    description = text
+    let found = Comparison.allCases.compactMap { comparison in
+      text.firstRange(of: comparison.rawValue).map { (comparison, $0) }
+    }.min { ($0.1.lowerBound, -$0.0.rawValue.count) < ($1.1.lowerBound, -$1.0.rawValue.count) }
+    func trimmed(_ part: Substring) -> String {
+      String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+    path = trimmed(found.map { text[..<$0.1.lowerBound] } ?? text[...])
+    comparison = found?.0
+    value = found.map { trimmed(text[$0.1.upperBound...]) } ?? ""
+    guard !path.isEmpty, !path.contains(" "), comparison == nil || !value.isEmpty else {
+      throw Unanswerable(
+        "\(quoted(text)) is not a condition like ha.canLose>=1 or nodes.n2.datastoreRole=voter; "
+          + "muster blame lists the paths")
+    }
+  }
+
+  /// Whether it holds; numbers are compared as numbers. A fact that is not there is unequal to all.
+  package func holds(_ cluster: Cluster) -> Bool {
+    guard let fact = Facts(cluster)[path] else { return comparison == .unequal }
+    guard let comparison else { return true }
+    let order: Int
+    if let a = Int(fact), let b = Int(value) {
+      order = a < b ? -1 : a > b ? 1 : 0
+    } else {
+      order = fact < value ? -1 : fact > value ? 1 : 0
+    }
+    return switch comparison {
+    case .atLeast: order >= 0
+    case .atMost: order <= 0
+    case .unequal: order != 0
+    case .equal, .equal2: order == 0
+    case .more: order > 0
+    case .less: order < 0
+    }
+  }
+}

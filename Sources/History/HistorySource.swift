@@ -1,0 +1,107 @@
+// Where history is read from: the log of a node, beside its living agent or without one, or a file
+// that somebody mailed. All tools stand on this one interface, so that each works on all of them.
+
+package import EventLog
+package import Membership
+package import Raft
+import Schema
+
+/// Entries in order, from one place. What it hands out is committed.
+package protocol HistorySource: Sendable {
+  /// What people know it by: a path.
+  var name: String { get }
+  var cluster: ClusterID { get }
+  /// The node whose log it is or was.
+  var node: NodeID { get }
+  /// The first index that it holds; above 1 if it begins in the middle of history.
+  var firstIndex: UInt64 { get }
+  /// The last committed index that it holds; `firstIndex - 1` if it holds none.
+  var lastIndex: UInt64 { get }
+  /// What was taken out of it before it was mailed; nil if it is as it was written.
+  var redaction: String? { get }
+
+  /// Hands out the entries from `first` through `last`, until `body` returns false. No read
+  /// transaction is open while `body` runs.
+  /// - Throws: `Fault` if reading fails, else what `body` throws.
+  func forEach(from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool) throws
+
+  /// The chain hash at an index, also at `firstIndex - 1`; nil if it is not known.
+  func chainHash(at index: UInt64) throws -> ChainHash?
+
+  /// The term of the entry before `firstIndex`; 0 if there is none.
+  var baseTerm: UInt64 { get }
+
+  /// The indexes at which states are stored, in order.
+  func storedStates() throws -> [UInt64]
+
+  /// The newest stored state at that index or before; nil if there is none.
+  func checkpoint(atOrBefore index: UInt64) throws -> Cluster?
+}
+
+/// The log of a node, up to an index that is known to be committed.
+package struct LogSource: HistorySource {
+  package let log: EventLog
+  package let lastIndex: UInt64
+  package let name: String
+  package var redaction: String? { nil }
+
+  /// - Parameters:
+  ///   - applied: what the running agent has applied; nil if nobody can be asked. The disk may know
+  ///     of a commit some milliseconds later than the agent.
+  ///   - name: what to call it; its directory if nil.
+  package init(_ log: EventLog, applied: UInt64? = nil, name: String? = nil) {
+    self.log = log
+    self.name = name ?? log.directory
+    let tip = log.tip
+    lastIndex = min(max(tip.hardState.commit, applied ?? 0), tip.lastIndex)
+  }
+
+  package var cluster: ClusterID { ClusterID(log.identity.cluster) }
+  package var node: NodeID { NodeID(log.identity.node) }
+  package var firstIndex: UInt64 { log.firstIndex }
+
+  package func forEach(
+    from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool
+  ) throws {
+    guard first <= min(last, lastIndex) else { return }
+    var next = first
+    try log.forEach(from: first, through: min(last, lastIndex), batch: 512) { entry in
+      next = entry.index + 1
+      return try body(entry)
+    }
+    if next == first {
+      throw Fault(
+        .damaged, operation: "read", subject: name, text: "the entry at index \(first) is missing")
+    }
+  }
+
+  package func chainHash(at index: UInt64) throws -> ChainHash? {
+    index <= lastIndex ? try log.chainHash(at: index) : nil
+  }
+
+  package var baseTerm: UInt64 { log.tip.base.term }
+
+  package func storedStates() throws -> [UInt64] {
+    var indexes: [UInt64] = []
+    var next = lastIndex
+    while let stored = try log.lastCheckpoint(atOrBefore: next) {
+      indexes.append(stored.index)
+      guard stored.index > 0 else { break }
+      next = stored.index - 1
+    }
+    return indexes.reversed()
+  }
+
+  /// One that cannot be read (another version wrote it) is passed over: it only saves time.
+  package func checkpoint(atOrBefore index: UInt64) throws -> Cluster? {
+    var next = min(index, lastIndex)
+    while let stored = try log.lastCheckpoint(atOrBefore: next) {
+      if let cluster = try? Cluster(packed: stored.bytes), cluster.lastIndex == stored.index {
+        return cluster
+      }
+      guard stored.index > 0 else { break }
+      next = stored.index - 1
+    }
+    return nil
+  }
+}

@@ -1,0 +1,82 @@
+// All of history once more from its first event: the chain of hashes computed anew, every event
+// decoded and folded, and what comes out compared with what others have: the states that the log
+// stores by the way, and the views of the living node at the same index. There is no second, faster
+// fold that could come to something else.
+
+import EventLog
+package import Membership
+import Raft
+
+/// A history folded from its beginning.
+package struct Rebuild: Sendable {
+  package var first: UInt64
+  package var last: UInt64
+  package var state: Cluster
+  package var digests: ProjectionDigests
+  /// The chain hash at `last`.
+  package var hash: String
+  /// How many stored states were met, and all agreed with.
+  package var storedStates: Int
+  /// What is wrong, the first thing only; nil if all agrees.
+  package var difference: String?
+
+  package var events: UInt64 { last >= first ? last - first + 1 : 0 }
+
+  /// Folds the events through an index (HEAD if nil).
+  /// - Throws: `HistoryFault` at the first event that cannot be understood or does not fit.
+  package init(_ history: History, through index: UInt64? = nil) throws {
+    let source = history.source
+    let last = min(index ?? history.head, history.head)
+    var state = try history.state(at: history.first - 1)
+    guard var hash = try source.chainHash(at: history.first - 1) else {
+      throw Unanswerable("the hash before index \(history.first) is not held", exitCode: 65)
+    }
+    var stored = try source.storedStates().drop { $0 < history.first }
+    var (met, agreed) = (0, history.first - 1)
+    var difference: String?
+    try source.forEach(from: history.first, through: last) { entry in
+      hash = hash.extended(by: entry)
+      try History.apply(History.event(entry), to: &state)
+      if entry.index == stored.first {
+        if try source.checkpoint(atOrBefore: entry.index) != state {
+          difference =
+            "the state stored at index \(entry.index) is not what its events make; they agreed at "
+            + "index \(agreed)"
+        }
+        met += 1
+        agreed = entry.index
+        stored.removeFirst()
+      }
+      return difference == nil
+    }
+    if difference == nil, last >= history.first, try source.chainHash(at: last) != hash {
+      difference = "the chain hash at index \(last) is not what the events make: \(hash)"
+    }
+    self.hash = hash.description
+    self.first = history.first
+    self.last = last
+    self.difference = difference
+    storedStates = met
+    digests = ProjectionDigests(state)
+    self.state = state
+  }
+
+  /// Compares with the views of a living node at the same index.
+  package mutating func compare(with live: ProjectionDigests) {
+    guard difference == nil, live.index == digests.index else { return }
+    let names = digests.differences(from: live)
+    guard !names.isEmpty else { return }
+    difference =
+      "the agent's views at index \(live.index) are not what its events make: "
+      + names.joined(separator: ", ")
+  }
+
+  package var document: Document {
+    .answer([
+      ("first", .number(first)), ("last", .number(last)), ("events", .number(events)),
+      ("hash", .text(hash)), ("storedStates", .number(storedStates)),
+      ("digests", .object(digests.entries.map { ($0.name, .text($0.digest)) })),
+      ("identical", .truth(difference == nil)), ("difference", .text(difference)),
+    ])
+  }
+}

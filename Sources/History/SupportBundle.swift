@@ -1,0 +1,114 @@
+// A support archive: what the log says, in texts that people read and in the file that every tool
+// reads, and what the tools find in it. Everything in it comes from the log, which holds no secret;
+// what the data directory has besides (keys, the socket, certificates) is never opened.
+
+package import EventLog
+import FoundationEssentials
+package import Membership
+import Projections
+
+/// The contents of an archive, ready to be written as a tar file.
+package struct SupportBundle: Sendable {
+  private struct File: Sendable {
+    var name: String
+    var words: String
+    var bytes: [UInt8]
+  }
+  private var files: [File] = []
+  private let made: Timestamp
+  /// What it holds and what was taken out of it, in words.
+  package private(set) var manifest: String
+
+  /// - Parameters:
+  ///   - log: for what only a log has; nil for a file.
+  ///   - made: the time of its making.
+  ///   - version: of the program.
+  /// - Throws: as the history does; what is damaged is told in the archive instead where it can be.
+  package init(
+    _ history: History, log: EventLog?, isRedacted: Bool, made: Timestamp, version: String
+  ) throws {
+    self.made = made
+    manifest = ""
+    var export: [UInt8] = []
+    try history.export(redaction: isRedacted ? Redaction() : nil) { export += $0 }
+    let source = try ExportSource(.init(export), name: "history.muster")
+    let shown = History(source)
+    let examined = Examination(history, log: log)
+    let state = try shown.state(at: shown.head)
+    add("history.muster", "all events, for muster ... --file", export)
+    var events = EventText(isJSON: false).header ?? ""
+    var reader = EventReader()
+    try reader.lines(EventFilter(), of: shown, limit: 10_000) {
+      events += EventText(isJSON: false).line($0)
+    }
+    add("events.txt", "the newest 10,000 events in words", events)
+    for view in ProjectionDigests.texts(state, now: state.lastTime) {
+      let name = view.name.contains(".") ? view.name : view.name + ".txt"
+      add(name, "\(view.name) as of the last event", view.text)
+    }
+    add(
+      "why-ha.txt", "what high availability rests on", (try Why(shown, "ha", at: shown.head)).text)
+    let words = examined.text
+    let isSilent = isRedacted && !examined.isGood
+    add(
+      "verify.txt", "what muster verify finds in the original",
+      isSilent ? "FAILED: see muster verify on the node\n" : words)
+    add("timeline.html", "the history as a page", try TimelinePage(shown).html)
+    let place = "\(shown.first)..\(shown.head) of cluster \(history.source.cluster)"
+    var text = "muster support archive, made \(made.rfc3339) by muster \(version)\n"
+    text += "events \(place), log of node \(history.source.node)\n"
+    text +=
+      "taken out: "
+      + (isRedacted
+        ? "\(Redaction.words) (addresses are replaced, each by the same one everywhere)"
+        : "nothing; addresses and reasons are in it (--redact takes them out)") + "\n"
+    text += "names of nodes and actors are in it; secrets and keys are not, since no log has them\n"
+    text += "holds\n"
+    for file in files { text += "  \(file.name)  \(file.bytes.count) bytes  \(file.words)\n" }
+    manifest = text
+    files.insert(File(name: "MANIFEST.txt", words: "", bytes: Array(text.utf8)), at: 0)
+  }
+
+  private mutating func add(_ name: String, _ words: String, _ text: String) {
+    add(name, words, Array(text.utf8))
+  }
+
+  private mutating func add(_ name: String, _ words: String, _ bytes: [UInt8]) {
+    files.append(File(name: name, words: words, bytes: bytes))
+  }
+
+  /// Writes it as a tar file (POSIX ustar), all under `muster-support/`.
+  package func write(_ write: ([UInt8]) throws -> Void) throws {
+    for file in files {
+      try write(header("muster-support/" + file.name, file.bytes.count))
+      try write(file.bytes)
+      let rest = file.bytes.count % 512
+      if rest > 0 { try write(Array(repeating: 0, count: 512 - rest)) }
+    }
+    try write(Array(repeating: 0, count: 1024))
+  }
+
+  private func header(_ name: String, _ size: Int) -> [UInt8] {
+    var block = [UInt8](repeating: 0, count: 512)
+    func put(_ text: String, at offset: Int) {
+      for (i, byte) in text.utf8.enumerated() { block[offset + i] = byte }
+    }
+    func octal(_ value: Int64, _ digits: Int) -> String {
+      let text = String(max(0, value), radix: 8)
+      return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+    put(name, at: 0)
+    put(octal(0o600, 7), at: 100)
+    put(octal(0, 7), at: 108)
+    put(octal(0, 7), at: 116)
+    put(octal(Int64(size), 11), at: 124)
+    put(octal(made.milliseconds / 1000, 11), at: 136)
+    put("        0", at: 148)
+    put("ustar", at: 257)
+    put("00", at: 263)
+    put(octal(Int64(block.reduce(0) { $0 + Int($1) }), 6), at: 148)
+    block[154] = 0
+    block[155] = 32
+    return block
+  }
+}

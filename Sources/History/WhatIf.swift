@@ -1,0 +1,177 @@
+// What would happen if. The commands and losses are played on a copy of the state by the functions
+// that the cluster itself obeys: `decide` says yes or refuses, `RolePolicy` moves roles,
+// `Tolerance` says what is left to lose. Nothing is written.
+
+package import Membership
+import Projections
+
+/// Something that may happen.
+package enum Supposition: Hashable, Sendable {
+  case remove(String)
+  case leave(String)
+  case fail([String])
+  case join(count: Int, role: NodeRole)
+  case loseZone(String)
+
+  /// Parses words like `remove n2`, `fail n1,n3`, `join 2 voters`, `lose-zone a`.
+  package init(_ words: [String]) throws(Unanswerable) {
+    let names = words.dropFirst().flatMap { $0.split(separator: ",").map(String.init) }
+    switch (words.first, names.count) {
+    case ("remove", 1), ("remove-node", 1): self = .remove(names[0])
+    case ("leave", 1): self = .leave(names[0])
+    case ("fail", 1...): self = .fail(names)
+    case ("lose-zone", 1): self = .loseZone(names[0])
+    case ("join", 1), ("join", 2):
+      let count = names.count == 2 ? Int(names[0]) : 1
+      let word = names[names.count - 1]
+      let isWorker = ["worker", "workers"].contains(word)
+      guard let count, (1...100).contains(count),
+        isWorker
+          || ["voter", "voters", "control-plane", "node", "nodes"].contains(word)
+      else { throw Self.unknown }
+      self = .join(count: count, role: isWorker ? .worker : .controlPlane)
+    default: throw Self.unknown
+    }
+  }
+
+  private static var unknown: Unanswerable {
+    Unanswerable(
+      "suppose one of: remove NODE, leave NODE, fail NODE,NODE, join 2 voters, join 3 workers, "
+        + "lose-zone DOMAIN")
+  }
+}
+
+/// What a supposition would lead to.
+package struct WhatIf: Sendable {
+  /// The cluster at one moment of the story.
+  package struct Scene: Sendable {
+    package var isHighlyAvailable: Bool
+    package var canLose: Int
+    package var quorumHeld: Bool
+    package var sentence: String
+    package var voters: [String]
+    package var standbys: [String]
+    package var endpoints: [String]
+  }
+  package var supposed: String
+  /// What it rests on: `as seen from n1`, `as recorded at index 7`.
+  package var basis: String
+  package var before: Scene
+  package var after: Scene
+  /// What would be appended or happen, in words and in order.
+  package var steps: [String]
+  /// What a command would be told.
+  package var refusals: [Refusal]
+  package var leaderMoves: String?
+
+  package var losesQuorum: Bool {
+    (before.quorumHeld && !after.quorumHeld) || refusals.contains { $0.exitCode == 3 }
+  }
+  /// As the table of exit codes has it.
+  package var exitCode: Int32 {
+    losesQuorum ? 3 : refusals.last.map { Int32($0.exitCode) } ?? 0
+  }
+
+  /// - Parameters:
+  ///   - unreachable: names of nodes that are out of reach now, beside those the log suspects.
+  ///   - basis: what that rests on.
+  package init(
+    _ supposition: Supposition, on cluster: Cluster, unreachable: Set<String> = [], basis: String
+  ) throws(Unanswerable) {
+    var stage = RehearsalStage(cluster, unreachable: unreachable)
+    before = stage.scene
+    self.basis = basis
+    supposed = supposition.words
+    switch supposition {
+    case .remove(let name): stage.remove(try cluster.nodeNamed(name))
+    case .leave(let name): stage.depart(try cluster.nodeNamed(name).id)
+    case .fail(let names):
+      var members: [Member] = []
+      for name in names { members.append(try cluster.nodeNamed(name)) }
+      stage.lose(members)
+    case .loseZone(let zone):
+      let members = cluster.nodes.filter { $0.isActive && $0.record.failureDomain == zone }
+      guard !members.isEmpty else {
+        let zones = Set(cluster.nodes.map(\.record.failureDomain)).sorted()
+        throw Unanswerable(
+          "no node is in the failure domain \(quoted(zone)); there are: "
+            + zones.joined(separator: " "))
+      }
+      stage.lose(members)
+    case .join(let count, let role): stage.join(count, role)
+    }
+    stage.settle()
+    after = stage.scene
+    steps = stage.steps
+    refusals = stage.refusals
+    leaderMoves = stage.leaderMoves
+  }
+
+  package var text: String {
+    func line(_ scene: Scene) -> String {
+      "\(scene.isHighlyAvailable ? "yes" : "no") · \(scene.sentence)"
+    }
+    var text = "what if \(supposed)? (\(basis); nothing is changed)\n"
+    text += "  high-availability now:   \(line(before))\n"
+    text += "  high-availability after: \(line(after))\n"
+    for refusal in refusals { text += "  REFUSED: \(refusal.message)\n" }
+    if let leaderMoves { text += "  \(leaderMoves)\n" }
+    for step in steps { text += "  - \(step)\n" }
+    if before.endpoints != after.endpoints {
+      text += "  provider.yaml: \(Self.list(before.endpoints)) → \(Self.list(after.endpoints))\n"
+    } else {
+      text += "  provider.yaml: unchanged\n"
+    }
+    if losesQuorum { text += "  This would cost the quorum or the last copy.\n" }
+    return text
+  }
+
+  private static func list(_ values: [String]) -> String {
+    values.isEmpty ? "none" : values.joined(separator: " ")
+  }
+
+  package var document: Document {
+    func scene(_ scene: Scene) -> Document {
+      .object([
+        ("highAvailability", .truth(scene.isHighlyAvailable)), ("canLose", .number(scene.canLose)),
+        ("quorumHeld", .truth(scene.quorumHeld)), ("summary", .text(scene.sentence)),
+        ("voters", .texts(scene.voters)), ("standbys", .texts(scene.standbys)),
+        ("endpoints", .texts(scene.endpoints)),
+      ])
+    }
+    return .answer([
+      ("supposed", .text(supposed)), ("basis", .text(basis)), ("before", scene(before)),
+      ("after", scene(after)), ("steps", .texts(steps)), ("leader", .text(leaderMoves)),
+      (
+        "refusals",
+        .list(
+          refusals.map {
+            .object([("code", .text($0.code)), ("message", .text($0.message))])
+          })
+      ),
+      ("losesQuorum", .truth(losesQuorum)),
+    ])
+  }
+}
+
+extension Supposition {
+  var words: String {
+    switch self {
+    case .remove(let name): "\(name) is removed"
+    case .leave(let name): "\(name) leaves"
+    case .fail(let names):
+      "\(Membership.words(names, "and")) \(names.count == 1 ? "fails" : "fail")"
+    case .join(let count, let role): "\(counted(count, "\(role.name) node")) join"
+    case .loseZone(let zone): "the failure domain \(zone) is lost"
+    }
+  }
+}
+
+extension Cluster {
+  fileprivate func nodeNamed(_ name: String) throws(Unanswerable) -> Member {
+    if let member = node(named: name) ?? NodeID(name).flatMap({ node($0) }) { return member }
+    throw Unanswerable(
+      "the cluster has no node \(quoted(name)); there are: "
+        + nodes.map(\.name).joined(separator: " "), exitCode: 6)
+  }
+}

@@ -1,0 +1,249 @@
+// Why things are as they are: the shortest chain of events, each cited by its index, in plain
+// words. Nothing is concluded that the log does not say.
+
+import Membership
+import Projections
+
+/// The answer to a question of why.
+package struct Why: Sendable {
+  package struct Step: Sendable {
+    package var line: EventLine
+    /// What this event has to do with the question.
+    package var words: String
+  }
+  /// How things are.
+  package var verdict: [String]
+  /// What led there, in order.
+  package var chain: [Step]
+
+  /// - Parameter question: `ha`, `endpoints`, or a node's name or id, departed ones included.
+  package init(_ history: History, _ question: String, at index: UInt64) throws {
+    let state = try history.state(at: index)
+    guard state.isFormed else {
+      throw Unanswerable("there is no cluster at index \(index) yet")
+    }
+    switch question {
+    case "ha", "high-availability": self = try Why.availability(history, state)
+    case "endpoints", "provider": self = try Why.endpoints(history, state)
+    default: self = try Why.node(history, state, question)
+    }
+  }
+
+  init(verdict: [String], chain: [Step]) {
+    self.verdict = verdict
+    self.chain = chain
+  }
+
+  /// The events in order, each once, with what led to them as far back as the log says.
+  private static func chain(
+    _ history: History, _ ends: [(index: UInt64?, words: String)], depth: Int = 4
+  ) throws -> [Step] {
+    var known: [UInt64: String] = [:]
+    var open = ends.compactMap { end in
+      end.index.flatMap { $0 >= history.first ? (index: $0, words: end.words, depth: 0) : nil }
+    }
+    while let next = open.popLast() {
+      if let words = known[next.index], !words.isEmpty { continue }
+      known[next.index] = next.words
+      guard next.depth < depth else { continue }
+      let before = try history.state(at: next.index - 1)
+      for cause in try history.causes(of: history.event(at: next.index), before: before)
+      where known[cause.index] == nil {
+        open.append((cause.index, "it " + cause.words, next.depth + 1))
+      }
+    }
+    return try known.sorted { $0.key < $1.key }.map {
+      Step(line: try history.line(at: $0.key), words: $0.value)
+    }
+  }
+
+  // MARK: High availability
+
+  private static func availability(_ history: History, _ state: Cluster) throws -> Why {
+    let available = HighAvailability(state)
+    var verdict = [
+      "high-availability: \(available.isHighlyAvailable ? "yes" : "no")", available.sentence,
+    ]
+    let change = try history.lastChange(ofAvailabilityAtOrBefore: state.lastIndex)
+    if let change {
+      verdict.append(
+        "so since index \(change.index) (\(change.envelope.time.rfc3339)), as recorded")
+    }
+    if state.voters.count < 3 {
+      let more = 3 - state.controlPlane.count
+      verdict.append(
+        "\(counted(state.voters.count, "node")) of \(state.controlPlane.count) in the control plane"
+          + (state.voters.count == 1 ? " votes" : " vote")
+          + (more > 0
+            ? "; three must: join \(counted(more, "more control-plane node"))"
+            : "; three must vote"))
+    }
+    var ends: [(index: UInt64?, words: String)] = [
+      (change?.index, "since then it is as it is")
+    ]
+    for voter in state.nodes(.voter) {
+      let role = try history.last(atOrBefore: state.lastIndex, types: [.roleAssigned]) {
+        $0.assigns(voter.id)
+      }
+      ends.append((role?.index ?? voter.joinIndex, "\(voter.name) votes since then"))
+      if voter.isSuspected {
+        let suspected = try history.lastSuspicion(of: voter.id, before: state.lastIndex + 1)
+        ends.append((suspected?.index, "\(voter.name) does not count since then"))
+      }
+    }
+    return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
+  }
+
+  // MARK: Endpoints
+
+  private static func endpoints(_ history: History, _ state: Cluster) throws -> Why {
+    let serving = Set(state.servingAPI.map(\.id))
+    var verdict: [String] = []
+    var ends: [(index: UInt64?, words: String)] = [
+      (state.endpointIndex, "the last change of what workers are told")
+    ]
+    for member in state.controlPlane {
+      guard let address = member.record.endpoints.apiserver else {
+        verdict.append("\(member.name) has no api server")
+        continue
+      }
+      if serving.contains(member.id) {
+        let alone = member.isSuspected || !member.apiserverReady
+        verdict.append(
+          "\(address) (\(member.name)) is listed"
+            + (alone ? " although it is not fit: no other is" : ""))
+        ends.append((member.endpointIndex, "\(member.name) told where it serves"))
+      } else if member.isSuspected {
+        verdict.append("\(address) (\(member.name)) is not listed: it is suspected")
+        let found = try history.lastSuspicion(of: member.id, before: state.lastIndex + 1)
+        ends.append((found?.index, "\(member.name) is not listed since then"))
+      } else {
+        verdict.append("\(address) (\(member.name)) is not listed: its api server is not ready")
+        ends.append((member.endpointIndex, "\(member.name) told that it does not serve"))
+      }
+    }
+    for gone in state.departed.suffix(3) {
+      ends.append((gone.index, "\(gone.name) is not listed any more"))
+    }
+    return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
+  }
+
+  // MARK: A node
+
+  private static func node(_ history: History, _ state: Cluster, _ name: String) throws -> Why {
+    let member = state.node(named: name) ?? NodeID(name).flatMap { state.node($0) }
+    let gone = state.departed.last { $0.name == name || $0.node.description == name }
+    guard let id = member?.id ?? gone?.node else {
+      throw Unanswerable(
+        "the log knows no node \(quoted(name)) up to index \(state.lastIndex); ask for ha, "
+          + "endpoints, or one of: \(state.nodes.map(\.name).joined(separator: " "))", exitCode: 6)
+    }
+    if let member, member.isActive { return try active(history, state, member) }
+    let left = gone.map { gone in
+      "\(gone.name) is no member: \(gone.how.words) at index \(gone.index) "
+        + "(\(gone.time.rfc3339)) by \(gone.actor)"
+        + (gone.reason.isEmpty ? "" : ", reason: \(gone.reason)")
+    }
+    return Why(
+      verdict: [left ?? "\(name) is no member"],
+      chain: try chain(history, [(gone?.index, "it went")] + story(history, state, id)))
+  }
+
+  private static func active(_ history: History, _ state: Cluster, _ member: Member) throws -> Why {
+    let duty = member.datastoreRole?.name ?? "no datastore role"
+    var verdict = [
+      "\(member.name) is a \(member.record.role.name) node"
+        + (member.isControlPlane ? ": \(duty)" : "") + ", at \(member.record.endpoints.cluster)"
+    ]
+    if let since = member.suspectedSince {
+      verdict.append("it is suspected since \(since.rfc3339): the leader had no contact to it")
+    }
+    if let departure = state.departure, departure.node == member.id {
+      verdict.append("it is on its way out since index \(departure.index)")
+    }
+    return Why(verdict: verdict, chain: try chain(history, story(history, state, member.id)))
+  }
+
+  /// How it came in and got its role, and whether it is suspected.
+  private static func story(
+    _ history: History, _ state: Cluster, _ id: NodeID
+  ) throws -> [(index: UInt64?, words: String)] {
+    let joined = try history.last(
+      atOrBefore: state.lastIndex, types: [.nodeJoined, .clusterFormed]
+    ) { $0.concerns(id) }
+    let role = try history.last(atOrBefore: state.lastIndex, types: [.roleAssigned]) {
+      $0.assigns(id)
+    }
+    let health = try history.last(
+      atOrBefore: state.lastIndex, types: [.nodeSuspected, .nodeRecovered]
+    ) { $0.concerns(id) }
+    return [
+      (joined?.index, "it became a member"), (role?.index, "its role since then"),
+      (health?.index, "what the leader last saw of it"),
+    ]
+  }
+
+  // MARK: Words
+
+  package var text: String {
+    verdict.map { $0 + "\n" }.joined() + "because\n"
+      + chain.map { step in
+        let envelope = step.line.recorded.envelope
+        let effect = step.line.effect ?? envelope.event.type.name
+        return EventText.printable(
+          "  \(step.line.recorded.index)  \(envelope.time.rfc3339)  "
+            + "\(step.line.actorName ?? envelope.actor)  "
+            + "\(envelope.event.type.name): \(effect) (\(step.words))"
+            + (envelope.reason.isEmpty ? "" : " (reason: \(envelope.reason))")) + "\n"
+      }.joined()
+  }
+
+  package var document: Document {
+    .answer([
+      ("verdict", .texts(verdict)),
+      (
+        "chain",
+        .list(
+          chain.map { .object([("event", $0.line.document), ("words", .text($0.words))]) })
+      ),
+    ])
+  }
+}
+
+extension RecordedEvent {
+  /// Whether it gives that node a datastore role or takes it.
+  func assigns(_ node: NodeID) -> Bool {
+    guard case .roleAssigned(let assigned) = envelope.event else { return false }
+    return assigned.assignments.contains { $0.node == node }
+  }
+}
+
+extension History {
+  /// The newest event at an index or before that changed what may be lost, or what is asked for.
+  func lastChange(
+    ofAvailabilityAtOrBefore index: UInt64,
+    where differs: (_ before: Cluster, _ after: Cluster) -> Bool = { before, after in
+      let (old, new) = (HighAvailability(before), HighAvailability(after))
+      return old.canLose != new.canLose || old.isHighlyAvailable != new.isHighlyAvailable
+        || old.quorumHeld != new.quorumHeld
+    }
+  ) throws -> RecordedEvent? {
+    var end = index
+    while let recorded = try last(
+      atOrBefore: end,
+      types: [
+        .clusterFormed, .roleAssigned, .rolesSettled, .nodeSuspected, .nodeRecovered, .nodeLeft,
+        .nodeRemoved, .replicaLost, .replicaRefetched,
+      ])
+    {
+      guard try knowsState(at: recorded.index - 1) else { return nil }
+      let before = try state(at: recorded.index - 1)
+      var after = before
+      try Self.apply(recorded, to: &after)
+      if differs(before, after) { return recorded }
+      guard recorded.index > first else { return nil }
+      end = recorded.index - 1
+    }
+    return nil
+  }
+}

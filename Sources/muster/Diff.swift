@@ -1,0 +1,55 @@
+import Agent
+import ArgumentParser
+import History
+
+struct Diff: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compare two moments, or two histories.",
+    discussion: """
+      Each side is a moment (\(Selector.forms)), or the path of another node's data directory or \
+      of an exported file, as it is at its end. Two histories are compared by their hashes too: \
+      where they fork is said. Moments are of this node's history, or of --file.
+      """)
+
+  @OptionGroup var origin: HistoryOrigin
+  @OptionGroup var output: FindingFormat
+  @Argument(help: ArgumentHelp("The one side.", valueName: "a"))
+  var one: String
+  @Argument(help: ArgumentHelp("The other side (default: HEAD).", valueName: "b"))
+  var other = "HEAD"
+  @Flag(help: "Exit with 1 if they differ.")
+  var exitCode = false
+
+  func run() async throws {
+    let difference: Difference
+    switch (Self.isPath(one), Self.isPath(other)) {
+    case (false, false):
+      let past = try await origin.open()
+      difference = try Difference(
+        past.history, try Selector(one).index(in: past.history, now: past.now),
+        try Selector(other).index(in: past.history, now: past.now))
+    case (true, true):
+      let (a, b) = (try await open(one), try await open(other))
+      difference = try Difference(a.history, a.history.head, b.history, b.history.head)
+    case (false, true):
+      let (a, b) = (try await origin.open(), try await open(other))
+      difference = try Difference(
+        a.history, try Selector(one).index(in: a.history, now: a.now), b.history, b.history.head)
+    case (true, false):
+      let (a, b) = (try await open(one), try await origin.open())
+      difference = try Difference(
+        a.history, a.history.head, b.history, try Selector(other).index(in: b.history, now: b.now))
+    }
+    output.print(difference.text, difference.document)
+    if exitCode, !difference.isEmpty { throw ExitCode(1) }
+  }
+
+  /// What is no moment is a path.
+  private static func isPath(_ text: String) -> Bool {
+    text.contains("/") || ((try? Selector(text)) == nil && LocalAgent.exists(text))
+  }
+
+  private func open(_ path: String) async throws -> Chronicle {
+    try await Chronicle.open(origin.agent.directory, file: path)
+  }
+}

@@ -1,0 +1,22 @@
+import Agent
+import ArgumentParser
+import History
+
+struct Show: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show one event: what it changed, what caused it and what it caused.")
+
+  @OptionGroup var origin: HistoryOrigin
+  @OptionGroup var output: FindingFormat
+  @Argument(
+    help: ArgumentHelp("Which: \(Selector.forms).", valueName: "moment"),
+    transform: { try Selector($0) })
+  var selector = Selector.head(back: 0)
+
+  func run() async throws {
+    let past = try await origin.open()
+    let index = try selector.index(in: past.history, now: past.now)
+    let showing = try Showing(past.history, index: index)
+    output.print(showing.text, showing.document)
+  }
+}

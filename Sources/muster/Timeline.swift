@@ -1,0 +1,28 @@
+import Agent
+import ArgumentParser
+import History
+
+struct Timeline: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Draw history as a page for any browser, which loads nothing from the network.")
+
+  @OptionGroup var origin: HistoryOrigin
+  @Argument(
+    help: ArgumentHelp("The file to make; - for standard output.", valueName: "target"))
+  var target = "-"
+  @Option(
+    help: ArgumentHelp("Only these events, like 100..200 (at most 5,000).", valueName: "range"),
+    transform: { try SelectorRange($0) })
+  var range: SelectorRange?
+
+  func run() async throws {
+    let past = try await origin.open()
+    let history = past.history
+    let (low, high) =
+      try range?.indexes(in: history, now: past.now) ?? (history.first, history.head)
+    guard low <= high else { throw Unanswerable("no event lies in that range") }
+    let file = try NewFile(target)
+    try file.write(Array(try TimelinePage(history, low...high).html.utf8))
+    try file.finish()
+  }
+}

@@ -1,0 +1,44 @@
+import Agent
+import ArgumentParser
+import History
+
+struct Verify: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check that no byte of history changed and that all of it fits together.",
+    discussion: """
+      With --cluster the running agent asks all control-plane nodes for their hash at the lowest \
+      index that all have; whoever differs is named. Exit code 65 if something is wrong.
+      """)
+
+  @OptionGroup var origin: HistoryOrigin
+  @OptionGroup var output: FindingFormat
+  @Flag(help: "Compare all replicas too.")
+  var cluster = false
+
+  func run() async throws {
+    let past = try await origin.open()
+    var examination = Examination(past.history, log: past.log)
+    if past.position != nil {
+      let live: DigestsAnswer? = try? await origin.agent.client.call(
+        "GET", "/v1/log/digests", timeout: .seconds(10))
+      if let live { examination.add(try agreement(past, live)) }
+    }
+    if cluster {
+      let answer: ReplicasAnswer = try await origin.agent.client.call(
+        "GET", "/v1/log/replicas", timeout: .seconds(20))
+      examination.add(answer.comparison.check)
+    }
+    output.print(examination.text, examination.document)
+    if !examination.isGood { throw ExitCode(65) }
+  }
+
+  private func agreement(_ past: Chronicle, _ live: DigestsAnswer) throws -> Examination.Check {
+    let history = past.refreshed(applied: max(past.history.head, live.index))
+    let names = ProjectionDigests(try history.state(at: live.index)).differences(from: live.digests)
+    return Examination.Check(
+      name: "views", isGood: names.isEmpty,
+      words: names.isEmpty
+        ? "the agent's views at index \(live.index) are what its events make"
+        : "the agent's views at index \(live.index) differ: \(names.joined(separator: ", "))")
+  }
+}

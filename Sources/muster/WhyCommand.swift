@@ -1,0 +1,24 @@
+import Agent
+import ArgumentParser
+import History
+
+struct WhyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "why",
+    abstract: "Say why: the events that led to how things are, by index.",
+    discussion: "Ask for ha, for endpoints, or for a node by name, also for one that is gone.")
+
+  @OptionGroup var origin: HistoryOrigin
+  @OptionGroup var moment: AtOption
+  @OptionGroup var output: FindingFormat
+  @Argument(help: ArgumentHelp("ha, endpoints, or a node's name.", valueName: "question"))
+  var question: String
+
+  func run() async throws {
+    let past = try await origin.open()
+    let history = past.history
+    let index = try moment.at?.index(in: history, now: past.now) ?? history.head
+    let why = try Why(history, question, at: index)
+    output.print(why.text, why.document)
+  }
+}

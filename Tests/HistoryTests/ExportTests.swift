@@ -1,0 +1,121 @@
+// A file that is mailed is believed whole or not at all.
+
+import EventLog
+import Foundation
+import History
+import Membership
+import Testing
+
+@Suite struct ExportTests {
+  @Test("What is exported reads as the history it came from, and as a log again")
+  func roundTrip() throws {
+    let story = try Story.life()
+    let history = story.history
+    let file = History(try ExportSource(Data(history.bytes()), name: "file"))
+    #expect(try file.lines().map(\.document) == history.lines().map(\.document))
+    #expect(try file.state(at: file.head) == story.cluster)
+    #expect(try file.bytes() == history.bytes())
+    #expect(try Difference(history, history.head, file, file.head).isEmpty)
+    try inFolder { folder in
+      let path = folder.appending(path: "log").path
+      try file.restore(to: path)
+      let log = try EventLog.open(directory: path, mode: .readOnly)
+      defer { log.close() }
+      let restored = History(LogSource(log))
+      #expect(try restored.bytes() == history.bytes())
+      #expect(Examination(restored, log: log).isGood)
+      #expect(throws: Fault.self) { try file.restore(to: path) }
+    }
+  }
+
+  @Test("A part of a history tells its events, and does not make up a state")
+  func part() throws {
+    let history = try Story.life().history
+    var bytes: [UInt8] = []
+    try history.export(10...20) { bytes += $0 }
+    let part = History(try ExportSource(Data(bytes), name: "part"))
+    #expect(part.first == 10 && part.head == 20)
+    #expect(
+      try part.lines().map(\.recorded)
+        == history.lines(EventFilter(from: 10, to: 20)).map(\.recorded))
+    #expect(try part.lines().allSatisfy { $0.effect == nil })
+    let error = #expect(throws: Unanswerable.self) { try part.state(at: 15) }
+    #expect(error?.exitCode == 65)
+    #expect(throws: Unanswerable.self) { try part.event(at: 9) }
+    try inFolder { folder in
+      let path = folder.appending(path: "log").path
+      try part.restore(to: path)
+      let log = try EventLog.open(directory: path, mode: .readOnly)
+      defer { log.close() }
+      #expect(try History(LogSource(log)).bytes() == bytes)
+    }
+  }
+
+  @Test("A file with any one byte changed is refused; in an event, with its index")
+  func everyByte() throws {
+    let history = try Story.life().history
+    let bytes = try history.bytes()
+    let end = try #require(bytes.firstRange(of: Array("\n\n".utf8))).upperBound
+    var refused = 0
+    for offset in bytes.indices {
+      var changed = bytes
+      changed[offset] ^= 0x20
+      let error = #expect(throws: Unanswerable.self, "byte \(offset)") {
+        try ExportSource(Data(changed), name: "file")
+      }
+      #expect(error?.exitCode == 65)
+      if offset >= end, offset < bytes.count - 36 {
+        #expect(error?.description.contains("at index ") == true, "byte \(offset)")
+      }
+      refused += error == nil ? 0 : 1
+    }
+    #expect(refused == bytes.count)
+  }
+
+  @Test("A file cut anywhere, or longer than it says, is refused")
+  func everyCut() throws {
+    let bytes = try Story.life().history.bytes()
+    for count in bytes.indices {
+      #expect(throws: Unanswerable.self, "\(count) bytes") {
+        try ExportSource(Data(bytes.prefix(count)), name: "file")
+      }
+    }
+    #expect(throws: Unanswerable.self) { try ExportSource(Data(bytes + [0]), name: "file") }
+  }
+
+  @Test("A redacted file folds to the same roles, without any address or reason in it")
+  func redacted() throws {
+    let story = try Story.life()
+    let bytes = try story.history.bytes(redacted: true)
+    let text = String(decoding: bytes, as: UTF8.self)
+    #expect(!text.contains("burnt down") && !text.contains("10.9.8.7"))
+    let file = History(try ExportSource(Data(bytes), name: "file"))
+    let state = try file.state(at: file.head)
+    #expect(state.nodes.map(\.datastoreRole) == story.cluster.nodes.map(\.datastoreRole))
+    #expect(state.nodes.map(\.name) == story.cluster.nodes.map(\.name))
+    let shown = Facts(state).text + (try file.lines().map { $0.document.line }.joined())
+    #expect(!shown.contains("10.0.0.") && shown.contains("2001:db8::1"))
+    // The same host is the same everywhere.
+    let first = try #require(state.nodes.first?.record.endpoints)
+    #expect(first.cluster.host == first.datastore?.host)
+    #expect(file.source.redaction != nil)
+  }
+
+  @Test("Nothing that muster writes for others holds a secret, nor, redacted, an address")
+  func bundle() throws {
+    let story = try Story.life()
+    for isRedacted in [false, true] {
+      let bundle = try SupportBundle(
+        story.history, log: nil, isRedacted: isRedacted, made: story.now, version: "0")
+      var bytes: [UInt8] = []
+      try bundle.write { bytes += $0 }
+      #expect(bytes.count.isMultiple(of: 512))
+      let text = String(decoding: bytes, as: UTF8.self)
+      #expect(!text.contains("PRIVATE KEY"))
+      #expect(text.contains("10.0.0.1:25000") == !isRedacted)
+      #expect(text.contains("burnt down") == !isRedacted)
+      #expect(text.contains(bundle.manifest))
+      #expect(bundle.manifest.contains(isRedacted ? Redaction.words : "--redact takes them out"))
+    }
+  }
+}

@@ -1,0 +1,238 @@
+// What the tools say, held against golden transcripts of one cluster's life, and their laws.
+
+import EventLog
+import Foundation
+import History
+import Membership
+import Projections
+import Raft
+import Schema
+import Testing
+
+@Suite struct ToolTests {
+  @Test("A log that an older version wrote is read by every newer one, byte for byte")
+  func goldenHistory() throws {
+    let url = Golden.root.appending(path: "histories/schema-1.muster")
+    let bytes = try Story.life().history.bytes()
+    if Golden.isUpdating {
+      try FileManager.default.createDirectory(
+        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+      if !FileManager.default.fileExists(atPath: url.path) { try Data(bytes).write(to: url) }
+    }
+    let file = History(try ExportSource(path: url.path))
+    #expect(try Rebuild(file).difference == nil)
+    #expect(try Array(Data(contentsOf: url)) == file.bytes())
+    try Golden.expect(
+      Facts(try file.state(at: file.head)).text, is: "histories/schema-1.facts.txt")
+    try Golden.expect(
+      try file.lines().map { $0.document.line }.joined(), is: "histories/schema-1.events.json")
+  }
+
+  @Test("The transcripts are what they were")
+  func transcripts() throws {
+    let story = try Story.life()
+    let history = story.history
+    let head = history.head
+    let words = EventText(isJSON: false)
+    var texts: [(String, String)] = [
+      ("events", (words.header ?? "") + (try history.lines().map { words.line($0) }.joined())),
+      ("graph", try EventGraph(history, history.lines()).text),
+      ("diff-5-head", try Difference(history, 5, head).text),
+      ("blame-n2", Blame.text(try Blame.lines(history, at: head, path: "nodes.n2"))),
+      ("verify", Examination(history).text),
+    ]
+    for index in [UInt64(9), 18, head] {
+      texts.append(("show-\(index)", try Showing(history, index: index).text))
+    }
+    for question in ["ha", "endpoints", "n2", "n4", "n5"] {
+      texts.append(("why-\(question)", try Why(history, question, at: head).text))
+    }
+    for supposed in [
+      ["remove", "n2"], ["fail", "n1,n3"], ["fail", "n1"], ["join", "2", "voters"],
+      ["join", "worker"], ["lose-zone", "a"], ["leave", "n1"],
+    ] {
+      let finding = try WhatIf(
+        Supposition(supposed), on: story.cluster, basis: "as recorded at index \(head)")
+      texts.append(
+        (
+          "what-if-\(supposed.joined(separator: "-").replacing(",", with: "-"))",
+          finding.text + "=> \(finding.exitCode)\n"
+        ))
+    }
+    for (name, text) in texts { try Golden.expect(text, is: "scenarios/history/\(name).txt") }
+    let documents = [
+      ("show-18", try Showing(history, index: 18).document),
+      ("why-ha", try Why(history, "ha", at: head).document),
+    ]
+    for (name, document) in documents {
+      try Golden.expect(document.json, is: "scenarios/history/\(name).json")
+      try Golden.expect(document.yaml, is: "scenarios/history/\(name).yaml")
+      let parsed = try JSONSerialization.jsonObject(with: Data(document.json.utf8))
+      #expect((parsed as? [String: Any])?["schemaVersion"] as? Int == 1)
+      #expect(try JSONSerialization.jsonObject(with: Data(document.line.utf8)) is [String: Any])
+    }
+  }
+
+  @Test("Every cause that is told lies before its effect, and the effect tells it back")
+  func causes() throws {
+    let history = try Story.life().history
+    var told = 0
+    try history.walk(from: 1, through: history.head) { event, before, _ in
+      for cause in try history.causes(of: event, before: before) {
+        #expect(cause.index < event.index)
+        #expect(try history.effects(of: cause.index).contains { $0.event.index == event.index })
+        told += 1
+      }
+      return true
+    }
+    #expect(told > 15)
+  }
+
+  @Test("Blame names, for every fact, an event after which it was so, and has been ever since")
+  func blame() throws {
+    let story = try Story.life()
+    let lines = try Blame.lines(story.history, at: story.history.head, path: "")
+    #expect(lines.count == Facts(story.cluster).all.count)
+    for line in lines where !["endpoints.index", "leader.term"].contains(line.fact.path) {
+      let origin = Int(line.origin.recorded.index)
+      for index in origin..<story.states.count {
+        #expect(
+          Facts(story.states[index])[line.fact.path] == line.fact.value,
+          "\(line.fact.path) at \(index), blamed on \(origin)")
+      }
+    }
+  }
+
+  @Test("Two histories that part are told where, with both events")
+  func fork() throws {
+    let story = try Story.life()
+    for place in [3, 10, story.entries.count] {
+      var other = story.entries
+      other[place - 1].term += 1
+      for i in place..<other.count { other[i].term += 1 }
+      let fork = try Fork(story.history, History(MemorySource(other)))
+      #expect(fork.common == UInt64(place - 1))
+      #expect(fork.forks?.a.recorded.index == UInt64(place))
+      #expect(fork.text.contains("FORK after index \(place - 1)"))
+    }
+    let shorter = History(MemorySource(Array(story.entries.prefix(9))))
+    let prefix = try Fork(shorter, story.history)
+    #expect(prefix.common == 9 && prefix.forks == nil)
+    var foreign = story.source
+    foreign.cluster = ClusterID(8)
+    #expect(throws: Unanswerable.self) { try Fork(story.history, History(foreign)) }
+  }
+
+  @Test("Bisecting finds the first index at which a condition changed")
+  func bisect() throws {
+    let story = try Story.life()
+    let all = story.history.first...story.history.head
+    for (text, holdsAfter) in [
+      ("ha.voters=3", true), ("nodes.n2.id", true), ("ha.voters<2", false),
+    ] {
+      let expectation = try Expectation(text)
+      let expected = story.states.indices.dropFirst(2).first {
+        expectation.holds(story.states[$0]) == holdsAfter
+      }
+      for scan in [true, false] {
+        let found = try Bisection(story.history, all, condition: text, scan: scan) {
+          expectation.holds($0) ? .holds : .fails
+        }
+        #expect(found.event.recorded.index == UInt64(try #require(expected)))
+        #expect(found.holdsAfter == holdsAfter)
+      }
+    }
+    // Once lost and won again: halving may miss it, a scan does not.
+    let lost = try Expectation("ha.canLose>=1")
+    let scan = try Bisection(story.history, all, condition: "", scan: true) {
+      lost.holds($0) ? .holds : .fails
+    }
+    let changes = story.states.indices.dropFirst(2).filter {
+      lost.holds(story.states[$0]) != lost.holds(story.states[$0 - 1])
+    }
+    #expect(scan.changes == changes.map { UInt64($0) } && changes.count > 2)
+    #expect(throws: Unanswerable.self) {
+      try Bisection(story.history, all, condition: "never", scan: true) { _ in .fails }
+    }
+  }
+
+  @Test("What is supposed obeys the rules that the cluster obeys, and changes nothing")
+  func whatIf() throws {
+    let story = try Story.life()
+    for member in story.cluster.nodes where member.isActive {
+      var copy = story
+      let finding = try WhatIf(.leave(member.name), on: story.cluster, basis: "")
+      do {
+        try copy.ask(.leave(member.id))
+        if let leader = copy.cluster.leader, copy.cluster.node(leader)?.datastoreRole != .voter {
+          continue
+        }
+        try copy.keepRoles()
+        #expect(finding.refusals.isEmpty)
+        #expect(finding.after.voters == copy.cluster.nodes(.voter).map(\.name))
+        #expect(
+          finding.after.endpoints == EndpointList(copy.cluster).apiservers.map(\.description))
+      } catch let refusal as Refusal {
+        #expect(finding.refusals == [refusal])
+        #expect(finding.exitCode == Int32(refusal.exitCode))
+      }
+    }
+    // Any set of voters that may be lost, as Tolerance has it, costs no quorum; any other does.
+    let voters = story.cluster.nodes(.voter)
+    for mask in 1..<(1 << voters.count) {
+      let lost = voters.indices.filter { mask >> $0 & 1 == 1 }.map { voters[$0] }
+      let healthy = Set(voters.map(\.id)).subtracting(lost.map(\.id))
+      let holds = Tolerance(voters: story.cluster.voters, healthy: healthy).quorumHeld
+      let finding = try WhatIf(.fail(lost.map(\.name)), on: story.cluster, basis: "")
+      #expect(finding.losesQuorum == !holds)
+      #expect(finding.exitCode == (holds ? 0 : 3))
+    }
+    #expect(throws: Unanswerable.self) { try WhatIf(.fail(["n9"]), on: story.cluster, basis: "") }
+  }
+
+  @Test("Of several replicas the odd one is named")
+  func odd() {
+    func compare(_ hashes: [String?]) -> ReplicaComparison {
+      ReplicaComparison(
+        index: 5,
+        replicas: hashes.enumerated().map {
+          .init(name: "n\($0.offset + 1)", last: 5, hash: $0.element)
+        })
+    }
+    #expect(compare(["a", "a", "a"]).odd == [])
+    #expect(compare(["a", "b", "a"]).odd == ["n2"])
+    #expect(compare(["a", nil, "a"]).check.isGood == true)
+    #expect(compare(["a", nil, nil]).check.isGood == nil)
+    #expect(compare(["a", "b", nil]).odd == ["n1", "n2"])
+    #expect(compare(["a", "b", "a"]).check.words.contains("n2 differs"))
+  }
+
+  @Test("An examination finds time that goes back, a gap and a changed event")
+  func examination() throws {
+    let story = try Story.life()
+    #expect(Examination(story.history).isGood)
+    var late = story.entries
+    var envelope = try Envelope(decoding: late[7].payload)
+    envelope.time = envelope.time.adding(seconds: -3600)
+    late[7].payload = envelope.encoded()
+    let examined = Examination(History(MemorySource(late)))
+    #expect(!examined.isGood && examined.text.contains("index 8"))
+    var damaged = story.entries
+    damaged[4].payload = [0xff]
+    #expect(Examination(History(MemorySource(damaged))).text.contains("index 5"))
+  }
+
+  @Test("A page loads nothing, and holds every event as data that is no markup")
+  func timeline() throws {
+    var story = try Story.life()
+    try story.ask(
+      .removeNode(.init(target: "n4", force: false)), reason: "</script><script>alert(1)</script>")
+    let page = try TimelinePage(story.history).html
+    for text in ["src=", "href=", "url(", "http://", "https://", "@import", "fetch("] {
+      #expect(!page.replacingOccurrences(of: "http://www.w3.org/2000/svg", with: "").contains(text))
+    }
+    #expect(!page.contains("<script>alert"))
+    #expect(page.components(separatedBy: "</script>").count == 3)
+    #expect(page.contains("muster status --at"))
+  }
+}

@@ -1,0 +1,107 @@
+// The tools of history as an operator uses them: beside living agents, on a dead node's data, and
+// on a file.
+
+import Foundation
+import Testing
+
+extension Program {
+  @Suite("The tools of history")
+  struct HistoryToolTests {
+    @Test("They answer the same beside the agent, after its death, and from an exported file")
+    func threeSources() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(3)
+        let file = stage.folder.appendingPathComponent("story.muster").path
+        try await nodes[0].succeed("export", file)
+        let head = try await nodes[0].status().index
+        let questions = [
+          ["status", "--at", "\(head)"], ["nodes", "--at", "\(head)", "-o", "wide"],
+          ["token", "list", "--at", "5"], ["provider", "--at", "\(head)"], ["events", "..\(head)"],
+          ["show", "5"], ["diff", "3", "\(head)"], ["blame", "--at", "\(head)"],
+          ["why", "ha", "--at", "\(head)"], ["why", "n2", "--at", "\(head)"],
+          ["bisect", "--expect", "ha.voters=3", "..\(head)"],
+          ["what-if", "fail", "n1", "--at", "\(head)"], ["events", "--graph", "..\(head)"],
+        ]
+        func ask(_ question: [String], _ more: [String]) async throws -> Outcome {
+          try await Running(question + more, in: stage.folder).ended()
+        }
+        var alive: [String] = []
+        for question in questions {
+          let outcome = try await ask(question, ["--data-dir", nodes[0].data])
+          #expect(outcome.code == 0, "\(question): \(outcome)")
+          alive.append(outcome.out)
+        }
+        #expect(alive[0].hasPrefix("as of index \(head) ("))
+        #expect(alive[0].contains("\nmuster is running\nhigh-availability: yes\n"))
+        let verified = try await nodes[0].succeed("verify", "--cluster")
+        #expect(verified.contains("3 of 3 replicas identical"))
+        #expect(try await nodes[0].succeed("replay").contains("identical with the agent's views"))
+        nodes[0].kill()
+        for (question, before) in zip(questions, alive) {
+          #expect(try await ask(question, ["--data-dir", nodes[0].data]).out == before)
+          let mailed = try await ask(question, ["--file", file]).out
+          #expect(mailed == before.replacingOccurrences(of: nodes[0].data, with: file))
+        }
+        let replica = try await nodes[1].run("diff", nodes[0].data, nodes[2].data)
+        #expect(replica.out.contains("one history, equal by hash"), "\(replica)")
+        let lost = try await nodes[1].run("what-if", "fail", "n2,n3")
+        #expect(lost.code == 3, "\(lost)")
+      }
+    }
+
+    @Test("A follower misses nothing and repeats nothing while the agent is killed and comes back")
+    func follow() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        let follower = try node.begin("events", "--follow", "-o", "json")
+        defer { kill(follower.id, SIGKILL) }
+        for _ in 0..<3 {
+          try await node.succeed("add-node")
+          node.kill()
+          try await node.start()
+          try await node.succeed("add-node")
+        }
+        let all = try await node.succeed("events", "-o", "json")
+        try await eventually("the follower has printed all") { follower.out == all }
+      }
+    }
+
+    @Test("No secret and no key is in anything that is printed or written")
+    func secrets() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        let token = try await node.succeed("add-node", "--format", "token").prefix(32)
+        let worker = try await node.invitation("--worker").split(separator: "/")[1]
+        let key = try String(contentsOfFile: node.data + "/identity/node.key", encoding: .utf8)
+        let body = key.split(separator: "\n").dropFirst().first.map(String.init) ?? key
+        let paths = ["b.tar", "r.tar", "e.muster", "t.html"].map {
+          stage.folder.appendingPathComponent($0).path
+        }
+        var outputs: [String] = []
+        for command in [
+          ["bundle", paths[0]], ["bundle", "--redact", paths[1]], ["export", paths[2]],
+          ["timeline", paths[3]], ["events", "-o", "json"], ["show", "4", "-o", "json"],
+          ["blame", "-o", "yaml"], ["diff", "1", "HEAD"], ["verify", "-o", "json"],
+          ["replay", "-o", "json"], ["token", "list", "--at", "HEAD", "-o", "json"],
+        ] {
+          let outcome = try await Running(
+            command + ["--data-dir", node.data], in: stage.folder
+          ).ended()
+          #expect(outcome.code == 0, "\(command): \(outcome)")
+          outputs.append(outcome.out + outcome.err)
+        }
+        for path in paths {
+          outputs.append(
+            String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self))
+        }
+        for output in outputs {
+          for secret in [String(token), String(worker), body, "PRIVATE KEY"] {
+            #expect(!output.contains(secret))
+          }
+        }
+        let redacted = outputs[outputs.count - 3]
+        #expect(!redacted.contains(node.address))
+      }
+    }
+  }
+}
