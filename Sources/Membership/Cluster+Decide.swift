@@ -14,7 +14,10 @@ extension Cluster {
   ) throws(Refusal) -> Decision {
     guard isFormed else { throw .notFormed }
     if case .settle = request.command { return settle(at: at) }
-    if let answer = try remembered(request.id, fingerprint: fingerprint, at: at) { return answer }
+    let clock = observation.clock ?? at
+    if let answer = try remembered(request.id, fingerprint: fingerprint, at: at, clock: clock) {
+      return answer
+    }
     for (what, text) in [("actor", request.actor), ("reason", request.reason)] {
       guard text.utf8.count <= 1024, isPrintable(text) else {
         throw .requestInvalid("its \(what) must be printable text of at most 1024 bytes")
@@ -57,7 +60,7 @@ extension Cluster {
 
   /// The answer to a command that was carried out before; nil for a new one.
   private func remembered(
-    _ id: CommandID, fingerprint: UInt64, at: Timestamp
+    _ id: CommandID, fingerprint: UInt64, at: Timestamp, clock: Timestamp
   ) throws(Refusal) -> Decision? {
     if let departure, departure.attribution.command == id {
       guard departure.attribution.fingerprint == fingerprint else {
@@ -69,7 +72,10 @@ extension Cluster {
       guard known.fingerprint == fingerprint else { throw .commandReused(id, first: known.first) }
       return .already(Already(first: known.first, latest: known.latest, finished: true))
     }
-    if sessions.mayHaveForgotten(id) { throw .commandForgotten(id) }
+    // Where recorded time is hours ahead (a clock was wrong once), ids drawn by right clocks all look
+    // old, and would be refused until time has caught up.
+    let isComparable = at <= clock.adding(seconds: Cluster.skew)
+    if isComparable, sessions.mayHaveForgotten(id) { throw .commandForgotten(id) }
     if id.drawn > at.adding(seconds: Cluster.skew) { throw .commandFromFuture(id) }
     return nil
   }

@@ -69,6 +69,22 @@ import Testing
     do { try ask(3601) } catch { #expect(error.code == "command-from-future") }
   }
 
+  @Test("Ids drawn by right clocks are taken while recorded time is hours ahead of all clocks")
+  func recordedTimeAhead() throws {
+    var stage = try Stage.controlPlane(1)
+    let right = stage.now
+    // A clock was a year ahead for a while, and so were the ids that it drew.
+    for day in 0..<3 {
+      stage.now = right.adding(seconds: Int64(365 + 2 * day) * 86_400)
+      try stage.invite(20 + day)
+    }
+    let id = CommandID(at: right, random: (1, 1))
+    let command = Command.revokeToken(TokenID(20))
+    #expect(throws: Refusal.commandForgotten(id)) { try stage.ask(command, id: id) }
+    stage.clock = right
+    #expect(throws: Never.self) { try stage.ask(command, id: id) }
+  }
+
   @Test("An id says when it was drawn")
   func drawn() {
     let time = Timestamp(milliseconds: 1_792_811_520_123)

@@ -7,6 +7,8 @@ struct Stage {
   var cluster = Cluster()
   var log: [RecordedEvent] = []
   var now = Timestamp(milliseconds: 1_792_811_520_000)
+  /// The leader's clock, where it is not what decisions are stamped with.
+  var clock: Timestamp?
   var drawn: UInt64 = 0
   /// Control-plane nodes within reach and caught up; nil for all.
   var up: Set<NodeID>?
@@ -35,7 +37,7 @@ struct Stage {
     let up = (self.up ?? all).union(leader)
     return Observation(
       reachable: up, caughtUp: (caughtUp ?? up).union(leader),
-      alive: alive ?? Set(cluster.nodes.map(\.id)))
+      alive: alive ?? Set(cluster.nodes.map(\.id)), clock: clock)
   }
 
   mutating func freshID() -> CommandID {

@@ -281,11 +281,11 @@ final class CoreWorld {
     input(.tick, to: place)
   }
 
-  /// Everything arrives in order; one more proposal must be committed within twenty seconds.
+  /// Everything arrives in order; one more proposal must be committed within two seconds.
   private func serve() -> Bool {
     bag += stragglers
     stragglers = []
-    let end = now + 20 * second
+    let end = now + 2 * second
     var wanted: [UInt8]?
     while now < end, broken == nil {
       now += millisecond

@@ -6,8 +6,8 @@ import Testing
   struct Case: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var seeds: Int
-    /// How what is broken is told.
-    var words: String
+    /// How what is broken is told, one way or another.
+    var words: [String]
     var tamper: CoreWorld.Tamper
   }
 
@@ -15,7 +15,7 @@ import Testing
     // Replicas send no snapshots; the core can.
     Case(
       testDescription: "a stale snapshot at exactly the commit index is taken", seeds: 400,
-      words: "disks have it",
+      words: ["disks have it", "nothing"],
       tamper: .init(
         after: { message, machine in
           guard case .snapshot(let snapshot) = message.body, message.term == machine.term,
@@ -24,7 +24,7 @@ import Testing
           machine.log.restore(snapshot)
         })),
     Case(
-      testDescription: "low-term pre-votes are dropped silently", seeds: 400, words: "is served",
+      testDescription: "low-term pre-votes are dropped silently", seeds: 400, words: ["is served"],
       tamper: .init(
         before: { message, machine in
           if case .vote(let vote) = message.body, vote.isPreVote, message.term < machine.term {
@@ -47,7 +47,7 @@ import Testing
       guard let broken = CoreWorld(seed: seed, tamper: planted.tamper).run(actions: 6_000) else {
         continue
       }
-      #expect(broken.contains(planted.words), "\(broken)")
+      #expect(planted.words.contains { broken.contains($0) }, "\(broken)")
       #expect(CoreWorld(seed: seed).run(actions: 6_000) == nil)
       return
     }

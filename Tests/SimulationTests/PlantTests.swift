@@ -12,7 +12,8 @@ import Testing
 
   static let cases = [
     Case(
-      plant: .acknowledgesBeforeSync, seeds: 1, seconds: 2, laws: [.durableCommit, .durableWord]),
+      plant: .acknowledgesBeforeSync, seeds: 1, seconds: 2,
+      laws: [.durableCommit, .durableWord, .appliedDurable]),
     Case(plant: .forgetsVote, seeds: 20, seconds: 20, laws: [.oneVote, .electionSafety]),
     Case(plant: .tearsTransactions, seeds: 20, seconds: 20, laws: [.noHalt]),
     Case(
