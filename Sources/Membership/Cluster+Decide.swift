@@ -72,8 +72,8 @@ extension Cluster {
       guard known.fingerprint == fingerprint else { throw .commandReused(id, first: known.first) }
       return .already(Already(first: known.first, latest: known.latest, finished: true))
     }
-    // Where recorded time is hours ahead (a clock was wrong once), ids drawn by right clocks all look
-    // old, and would be refused until time has caught up.
+    // Where recorded time is hours ahead (a clock was wrong once), ids drawn by right clocks all
+    // look old, and would be refused until time has caught up.
     let isComparable = at <= clock.adding(seconds: Cluster.skew)
     if isComparable, sessions.mayHaveForgotten(id) { throw .commandForgotten(id) }
     if id.drawn > at.adding(seconds: Cluster.skew) { throw .commandFromFuture(id) }

@@ -28,10 +28,10 @@ struct WhatIfCommand: AsyncParsableCommand {
 
   /// From what the running agent sees, or for a chosen moment from what is recorded.
   static func suppose(
-    _ supposition: Supposition, _ past: Chronicle, at moment: AtOption
+    _ supposition: Supposition, _ past: Chronicle, at moment: AtOption?
   ) async throws -> WhatIf {
-    let state = try moment.state(past)
-    if moment.at == nil, let seen = await past.unreachable() {
+    let state = try moment?.state(past) ?? past.history.state(at: past.history.head)
+    if moment?.at == nil, let seen = await past.unreachable() {
       return try WhatIf(
         supposition, on: state, unreachable: seen.names,
         basis: "as \(seen.by) sees it at index \(state.lastIndex)")
@@ -50,7 +50,7 @@ struct WhatIfCommand: AsyncParsableCommand {
   /// What a command is about to do, on standard error; silent where nothing can be told.
   static func preview(_ supposition: Supposition, _ agent: LocalAgent) async {
     guard let past = try? await Chronicle.open(agent.directory),
-      let finding = try? await suppose(supposition, past, at: AtOption())
+      let finding = try? await suppose(supposition, past, at: nil)
     else { return }
     for line in finding.text.split(separator: "\n") { Terminal.note(String(line)) }
   }
