@@ -14,7 +14,7 @@ import Testing
     Case(
       plant: .acknowledgesBeforeSync, seeds: 1, seconds: 2,
       laws: [.durableCommit, .durableWord, .appliedDurable]),
-    Case(plant: .forgetsVote, seeds: 20, seconds: 20, laws: [.oneVote, .electionSafety]),
+    Case(plant: .forgetsVote, seeds: 30, seconds: 8, laws: [.oneVote, .electionSafety]),
     Case(plant: .tearsTransactions, seeds: 20, seconds: 20, laws: [.noHalt]),
     Case(
       plant: .dropsWhenFull, seeds: 20, seconds: 8,
