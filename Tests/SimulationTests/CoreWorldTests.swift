@@ -9,6 +9,21 @@ import Testing
     /// How what is broken is told, one way or another.
     var words: [String]
     var tamper: CoreWorld.Tamper
+    /// What makes it likelier to hurt, and hurts nobody by itself.
+    var clean = CoreWorld.Tamper()
+  }
+
+  /// A follower that knows less of its own log than it could: leaders find the place where the logs
+  /// match from further back.
+  @Sendable private static func forgetful(_ message: Message, _: inout Machine) -> Message? {
+    guard case .appendResponse(var response) = message.body, response.rejected else {
+      return message
+    }
+    var message = message
+    response.hint -= min(response.hint, 3)
+    response.hintTerm = 0
+    message.body = .appendResponse(response)
+    return message
   }
 
   static let cases = [
@@ -23,6 +38,18 @@ import Testing
           else { return }
           machine.log.restore(snapshot)
         })),
+    Case(
+      testDescription: "a follower commits beyond what the append verified", seeds: 2_000,
+      words: ["applies another entry", "disks have it", "halts", "without"],
+      tamper: .init(
+        before: forgetful,
+        after: { message, machine in
+          guard case .append(let append) = message.body, message.term == machine.term,
+            machine.role == .follower,
+            machine.log.matches(append.previousIndex, append.previousTerm)
+          else { return }
+          _ = machine.log.commit(to: min(append.commit, machine.lastIndex))
+        }), clean: .init(before: forgetful)),
     Case(
       testDescription: "low-term pre-votes are dropped silently", seeds: 400, words: ["is served"],
       tamper: .init(
@@ -48,7 +75,7 @@ import Testing
         continue
       }
       #expect(planted.words.contains { broken.contains($0) }, "\(broken)")
-      #expect(CoreWorld(seed: seed).run(actions: 6_000) == nil)
+      #expect(CoreWorld(seed: seed, tamper: planted.clean).run(actions: 6_000) == nil)
       return
     }
     Issue.record("not found in \(planted.seeds) worlds")
