@@ -24,9 +24,19 @@ extension Replica {
 
   /// This node may have forgotten promises: from now on it abstains.
   mutating func doubt(_ doubt: Standing.Doubt) {
-    let wasSure = standing.doubt == nil
+    let before = standing.doubt
+    let wasSure = before == nil
     standing.begin(doubt, at: now.monotonic)
     core(.abstain(true))
+    if wasSure || before != .contested, standing.doubt == .contested {
+      effects.doubt =
+        "another agent runs with this node's identity, as after copying a disk: neither of them "
+        + "counts. End one of them, move its data dir aside, and restart the other"
+    } else if wasSure {
+      effects.doubt =
+        "this node lacks something that it had acknowledged, as after an old copy of its disk was "
+        + "restored: it does not vote before it has it again"
+    }
     guard wasSure, case .lost(let acknowledged)? = standing.doubt else { return }
     tell(
       .loseReplica(

@@ -79,6 +79,8 @@ package struct ReplicaEffects: Sendable {
   /// What is remembered of peers: to be stored with the next write, if there is one; nil if nothing
   /// worth storing changed.
   package var memory: [Recollection]?
+  /// Why this node has begun to abstain, in words for the operator; nil if it has not just begun.
+  package var doubt: String?
   /// This node holds again what it had lost: what the disk found at its start is settled.
   package var isSettled = false
   /// Whether leader, term or role changed.

@@ -27,8 +27,8 @@ final class Board: Sendable {
     var leaderLost: UInt64?
     var appliedIndex: UInt64 = 0
     var peers: [PeerTarget] = []
-    /// How peers presented themselves when they were last admitted.
-    var greetings: [UInt64: Greeting] = [:]
+    /// How peers presented themselves when they were last admitted, the latest first, at most two.
+    var greetings: [UInt64: [(greeting: Greeting, address: Address?)]] = [:]
     var onPeers: (@Sendable ([PeerTarget]) -> Void)?
   }
   private let state: Mutex<State>
@@ -200,13 +200,29 @@ final class Board: Sendable {
   }
 
   private func note(_ hello: Hello) {
-    state.withLock {
-      $0.greetings[hello.node.rawValue] = Greeting(boot: hello.boot, nonce: hello.nonce)
+    let greeting = Greeting(boot: hello.boot, nonce: hello.nonce)
+    let other = state.withLock { state -> Address?? in
+      let known = state.greetings[hello.node.rawValue] ?? []
+      if known.first?.greeting == greeting { return nil }
+      state.greetings[hello.node.rawValue] =
+        [(greeting, hello.datastore)] + known.prefix(1)
+      // The one before the last is here again, so both are alive.
+      return known.count == 2 && known[1].greeting == greeting ? .some(known[0].address) : nil
     }
+    guard let other else { return }
+    func text(_ address: Address?) -> String { address?.description ?? "an unknown address" }
+    context.logger.warning(
+      """
+      two agents run as \(directory.name(of: hello.node)) at once, at \(text(hello.datastore)) and \
+      at \(text(other)), as after copying a disk: neither counts. End one of them, move its data \
+      dir aside, and restart the other
+      """)
   }
 
-  /// How a peer presented itself when it was admitted.
-  func greeting(of peer: UInt64) -> Greeting? { state.withLock { $0.greetings[peer] } }
+  /// How a peer presented itself when it was last admitted.
+  func greeting(of peer: UInt64) -> Greeting? {
+    state.withLock { $0.greetings[peer]?.first?.greeting }
+  }
 
   /// How this start of the node presents itself.
   var start: Greeting { Greeting(boot: hello.boot, nonce: hello.nonce) }

@@ -57,6 +57,11 @@ struct Directory: Sendable {
     return next
   }
 
+  /// A member's name; its id where it is not known here.
+  func name(of node: NodeID) -> String {
+    members.values.first { $0.id == node }?.name ?? node.description
+  }
+
   /// Control-plane nodes to keep links with, this node not among them.
   func peers(without own: NodeID) -> [Entry] {
     var out = members.values.filter { $0.role == .controlPlane && $0.id != own }

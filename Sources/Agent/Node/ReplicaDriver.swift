@@ -155,6 +155,7 @@ final class ReplicaDriver: Sendable {
     for job in effects.appends {
       if owned.stalled.isEmpty { append(job) } else { owned.stalled.append(job) }
     }
+    if let doubt = effects.doubt { logger.warning("\(doubt)") }
     if effects.isSettled {
       logger.notice("this node holds everything again that it had acknowledged: it votes")
       log.submit(LogWrite(settlesFindings: true))
