@@ -52,7 +52,8 @@ struct Standing: Sendable {
     default: self.doubt = doubt
     }
     since = now
-    nextBarrier = now
+    // A copy that is alive goes away by no confirmation: there is nothing to ask for.
+    nextBarrier = doubt == .contested ? .max : now
   }
 
   mutating func end() {

@@ -112,9 +112,10 @@ struct StandingTests {
       bench.frames.contains { sent in
         if case .recollection(let told) = sent.frame { told.isContested } else { false }
       })
-    // Nothing but a new start ends it.
+    // Nothing but a new start ends it, and until then it has nothing to do at once.
     for _ in 0..<100 { bench.advance(100_000_000) }
     #expect(bench.abstains(2))
+    #expect(bench.replicas[2].raft.leader != nil && bench.replicas[2].deadline > bench.now)
     bench.restart(2, boot: first.boot + 2)
     bench.link(0, 2)
     for _ in 0..<100 { bench.advance(100_000_000) }

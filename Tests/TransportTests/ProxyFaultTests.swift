@@ -127,16 +127,11 @@ private final class Listener: ChannelInboundHandler, Sendable {
 
   // MARK: Before the first byte
 
-  @Test(
-    "a ClientHello that a server drops is said again to another, whole and once",
-    arguments: [0, 1])
-  func saidAgain(way: Int) async throws {
-    let lost = Recorder<[UInt8]>()
-    let heard = Recorder<[UInt8]>()
-    let (bad, badAddress) = try await listener(way == 0 ? .closing : .resetting, lost)
-    let (good, goodAddress) = try await answering(heard)
-    let proxy = proxy([badAddress, goodAddress])
-    let address = try await proxy.listen(on: here)
+  /// Says its hello and hears it again, until the server that does not answer was chosen once.
+  /// - Returns: how many visits that took, fifty at most.
+  private func visit(
+    _ address: HostPort, until lost: Recorder<[UInt8]>
+  ) async throws -> Int {
     var visits = 0
     repeat {
       visits += 1
@@ -147,6 +142,20 @@ private final class Listener: ChannelInboundHandler, Sendable {
       #expect(recorder.bytes == hello)
       try await client.close()
     } while lost.facts.isEmpty && visits < 50
+    return visits
+  }
+
+  @Test(
+    "a ClientHello that a server drops is said again to another, whole and once",
+    arguments: [0, 1])
+  func saidAgain(way: Int) async throws {
+    let lost = Recorder<[UInt8]>()
+    let heard = Recorder<[UInt8]>()
+    let (bad, badAddress) = try await listener(way == 0 ? .closing : .resetting, lost)
+    let (good, goodAddress) = try await answering(heard)
+    let proxy = proxy([badAddress, goodAddress])
+    let address = try await proxy.listen(on: here)
+    let visits = try await visit(address, until: lost)
     #expect(lost.facts.flatMap { $0 } == hello)
     #expect(heard.facts.flatMap { $0 } == (0..<visits).flatMap { _ in hello })
     await proxy.shutdown()
@@ -162,16 +171,7 @@ private final class Listener: ChannelInboundHandler, Sendable {
     let (good, goodAddress) = try await answering(heard)
     let proxy = proxy([badAddress, goodAddress])
     let address = try await proxy.listen(on: here)
-    var visits = 0
-    repeat {
-      visits += 1
-      let recorder = Recorder<Received>()
-      let client = try await plainClient(address, recorder)
-      try await client.writeAndFlush(ByteBuffer(bytes: hello))
-      await recorder.waitForBytes(hello.count)
-      #expect(recorder.bytes == hello)
-      try await client.close()
-    } while lost.facts.isEmpty && visits < 50
+    _ = try await visit(address, until: lost)
     #expect(proxy.backends.first { $0.address == badAddress }?.trouble != nil)
     await proxy.shutdown()
     try await bad.close()

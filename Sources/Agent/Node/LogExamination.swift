@@ -5,9 +5,8 @@
 // and a signal becomes a message.
 //
 // At a start it visits every entry, which shows that each can be reached, and hashes the last
-// 32,768.
-// What is older costs nothing then: no entry leaves the log that is not proven by the hash of the
-// one before, and `LogPatrol` goes over all of them while the node serves.
+// 32,768. What is older costs nothing then: no entry leaves the log that is not proven by the hash
+// of the one before, and `LogPatrol` goes over all of them while the node serves.
 
 import EventLog
 import FoundationEssentials
