@@ -19,7 +19,10 @@ struct Muster: AsyncParsableCommand {
         name: "A node", subcommands: [AgentCommand.self, Join.self, Leave.self, Config.self]),
       CommandGroup(
         name: "The cluster",
-        subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
+        subcommands: [
+          Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self,
+          Maintenance.self, PolicyCommand.self,
+        ]),
       CommandGroup(
         name: "What happened",
         subcommands: [

@@ -179,12 +179,13 @@ struct Routes: Sendable {
         .removeNode(.init(target: body.target, force: body.force)), id: id, actor: actor,
         reason: body.reason, timeout: Query(request).timeout)
     }
+    upkeep(router)
     route(router, .post, "/v1/commands") { request, context in
       try await command(request, context)
     }
   }
 
-  private func append(
+  func append(
     _ command: Command, id: CommandID, actor: String, reason: String = "", timeout: Duration
   ) async throws -> Response {
     let appended = try await daemon.append(
@@ -277,7 +278,7 @@ struct Routes: Sendable {
       })
   }
 
-  private func decode<Body: Decodable>(
+  func decode<Body: Decodable>(
     _ type: Body.Type, _ request: Request, _ context: AgentRequestContext
   ) async throws -> Body {
     let buffer = try await request.body.collect(upTo: context.maxUploadSize)

@@ -286,7 +286,7 @@ extension Event {
       .nodeRecovered, .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
-      .replicaRefetched:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
       false
     }
   }

@@ -207,6 +207,35 @@ package enum Rendering {
     }
   }
 
+  static func policy(_ settings: PolicySettings, format: String) throws -> String {
+    func row(_ name: String, _ value: String, _ about: String) -> [String] { [name, value, about] }
+    func seconds(_ milliseconds: UInt32?) -> String {
+      Age(milliseconds: Int64(milliseconds ?? 0)).precise
+    }
+    switch format {
+    case "pretty":
+      return TextTable(
+        header: ["SETTING", "VALUE", "WHAT"],
+        rows: [
+          row("voters", "\(settings.voters ?? 0)", "how many nodes vote, if so many are there"),
+          row("standbys", "\(settings.standbys ?? 0)", "how many hold a copy besides"),
+          row(
+            "suspect-after", seconds(settings.suspectAfterMilliseconds),
+            "a voter that was silent for so long is replaced"),
+          row(
+            "recover-after", seconds(settings.recoverAfterMilliseconds),
+            "after so much contact it is trusted again"),
+          row(
+            "spread", settings.spread == false ? "off" : "on",
+            "whether votes move to failure domains that have none"),
+        ]
+      ).render()
+    case "json": return try json(settings)
+    case "yaml": return try YAMLEncoder().encode(settings)
+    default: throw unknown(format, "pretty, json or yaml")
+    }
+  }
+
   private static func json(_ value: some Encodable) throws -> String {
     String(decoding: try JSON.encode(value, pretty: true), as: UTF8.self) + "\n"
   }
