@@ -49,6 +49,9 @@ package struct HighAvailability: Hashable, Sendable {
   package var domains: [Domain]
   /// `can lose: …`, one line without a newline.
   package var sentence: String
+  /// For the end of every command while not one more node can be lost, although there are enough
+  /// control-plane nodes to bear a loss; plain ASCII. Nil otherwise: fewer than three never can.
+  package var warning: String?
 
   /// From the log and, if given, what the answering node observes.
   package init(_ cluster: Cluster, outlook: Outlook? = nil) {
@@ -76,6 +79,9 @@ package struct HighAvailability: Hashable, Sendable {
       } else {
         scene.sentence(tolerance)
       }
+    if cluster.controlPlane.count >= 3, canLose == 0 {
+      warning = scene.warning(tolerance, hasLeader: outlook?.hasLeader ?? true)
+    }
   }
 }
 
@@ -107,6 +113,17 @@ private struct Scene {
   func names(_ ids: [NodeID]) -> [String] {
     let members = cluster.nodes.filter { ids.contains($0.id) }.map(\.name)
     return members + ids.filter { cluster.node($0) == nil }.map { cluster.name(of: $0) }
+  }
+
+  func warning(_ tolerance: Tolerance, hasLeader: Bool) -> String {
+    let advice = "see: muster status"
+    guard hasLeader else { return "no contact to a leader: nothing can be changed (\(advice))" }
+    guard tolerance.quorumHeld else {
+      return "the quorum is lost: nothing can be changed (\(advice))"
+    }
+    let critical = names(tolerance.critical)
+    return "not one more node can be lost: losing \(words(critical, "or")) stops the cluster"
+      + " (\(advice))"
   }
 
   func uncounted(_ tolerance: Tolerance) -> [String] {

@@ -24,8 +24,10 @@ extension StatusReport {
     text += highAvailability.sentence + "\n"
     for trouble in troubles { text += "  \(trouble.sentence)\n" }
     if let timeAhead {
-      text += "recorded time is \(Age(milliseconds: timeAhead)) ahead of the clock here: till then"
-        + " tokens are neither issued nor redeemed\n"
+      let age = Age(milliseconds: timeAhead)
+      text +=
+        "recorded time is \(age) ahead of the clock here: until then tokens are neither"
+        + " issued nor redeemed\n"
     }
     text += "kubernetes: \(kubernetesText)\n"
     if let pending { text += "under way: \(pending)\n" }

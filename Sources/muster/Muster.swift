@@ -19,7 +19,10 @@ struct Muster: AsyncParsableCommand {
         name: "A node", subcommands: [AgentCommand.self, Join.self, Leave.self, Config.self]),
       CommandGroup(
         name: "The cluster",
-        subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
+        subcommands: [
+          Status.self, HealthCommand.self, Nodes.self, AddNode.self, RemoveNode.self,
+          TokenCommand.self,
+        ]),
       CommandGroup(
         name: "What happened",
         subcommands: [
@@ -46,15 +49,22 @@ struct Muster: AsyncParsableCommand {
 
   static func main() async {
     Terminal.prepare()
+    var warns = false
     do {
       var command = try parseAsRoot(CommandLine.arguments.dropFirst().map(Self.unsigned))
+      warns = !(type(of: command) is any TellsTolerance.Type)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()
       }
+      if warns { Terminal.warn() }
     } catch {
-      Terminal.exit(with: error)
+      Terminal.exit(with: error, warns: warns)
     }
   }
 }
+
+/// A command that says by itself how many nodes can be lost; all others end with a line while that
+/// is none.
+protocol TellsTolerance {}
