@@ -34,7 +34,8 @@ struct Muster: AsyncParsableCommand {
         subcommands: [
           WhatIfCommand.self, Replay.self, Verify.self, Export.self, Import.self, Bundle.self,
         ]),
-      CommandGroup(name: "Trouble", subcommands: [RepairCommand.self, ExamineLog.self]),
+      CommandGroup(
+        name: "Trouble", subcommands: [DoctorCommand.self, RepairCommand.self, ExamineLog.self]),
       CommandGroup(
         name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
