@@ -20,8 +20,8 @@ struct Muster: AsyncParsableCommand {
       CommandGroup(
         name: "The cluster",
         subcommands: [
-          Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self,
-          Maintenance.self, PolicyCommand.self,
+          Status.self, HealthCommand.self, Nodes.self, AddNode.self, RemoveNode.self,
+          TokenCommand.self, Maintenance.self, PolicyCommand.self,
         ]),
       CommandGroup(
         name: "What happened",
@@ -34,7 +34,8 @@ struct Muster: AsyncParsableCommand {
         subcommands: [
           WhatIfCommand.self, Replay.self, Verify.self, Export.self, Import.self, Bundle.self,
         ]),
-      CommandGroup(name: "Trouble", subcommands: [RepairCommand.self, ExamineLog.self]),
+      CommandGroup(
+        name: "Trouble", subcommands: [DoctorCommand.self, RepairCommand.self, ExamineLog.self]),
       CommandGroup(
         name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
@@ -49,15 +50,22 @@ struct Muster: AsyncParsableCommand {
 
   static func main() async {
     Terminal.prepare()
+    var warns = false
     do {
       var command = try parseAsRoot(CommandLine.arguments.dropFirst().map(Self.unsigned))
+      warns = !(type(of: command) is any TellsTolerance.Type)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()
       }
+      if warns { Terminal.warn() }
     } catch {
-      Terminal.exit(with: error)
+      Terminal.exit(with: error, warns: warns)
     }
   }
 }
+
+/// A command that says by itself how many nodes can be lost; all others end with a line while that
+/// is none.
+protocol TellsTolerance {}

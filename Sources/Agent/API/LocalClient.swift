@@ -6,6 +6,7 @@ import Membership
 import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -41,6 +42,10 @@ package struct LocalClient: Sendable {
     configuration.redirectConfiguration = .disallow
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }()
+
+  /// What the agent warned of with its last answer, whatever was asked; nil if of nothing.
+  package static var warning: String? { told.withLock { $0 } }
+  private static let told = Mutex<String?>(nil)
 
   package init(_ directory: DataDirectory) { self.directory = directory }
 
@@ -129,6 +134,7 @@ package struct LocalClient: Sendable {
     var request = HTTPClientRequest(url: "http+unix://\(escaped(directory.socket))\(path)")
     request.method = .init(rawValue: method)
     request.headers.add(name: "muster-user", value: Self.user)
+    request.headers.add(name: "muster-warn", value: "1")
     if let body {
       request.headers.add(name: "content-type", value: "application/json")
       request.body = .bytes(ByteBuffer(bytes: try JSON.encode(body)))
@@ -144,6 +150,8 @@ package struct LocalClient: Sendable {
     } catch {
       throw notRunning
     }
+    let warning = response.headers.first(name: "muster-warning")
+    Self.told.withLock { $0 = warning }
     guard (200..<300).contains(response.status.code) else {
       let data = try await response.body.collect(upTo: 1 << 20)
       if let error = try? JSONDecoder().decode(APIError.self, from: data) { throw error }

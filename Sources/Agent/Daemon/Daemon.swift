@@ -153,11 +153,12 @@ package final class Daemon: Sendable {
     return member
   }
 
-  /// A worker asked: that is a sign of life.
-  func noteSeen(_ key: Digest) throws {
+  /// A worker asked: that is a sign of life, and tells the index of the endpoint list it has.
+  func noteSeen(_ key: Digest, has index: UInt64?) throws {
     let member = try member(key)
     if member.role == .worker, case .controlPlane(let node) = mode {
       node.driver.post(.seen(member.id))
+      if let index { node.board.notePoll(member.id, index: index) }
     }
   }
 

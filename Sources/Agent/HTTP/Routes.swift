@@ -22,6 +22,7 @@ struct Routes: Sendable {
 
   func router() -> AgentRouter {
     let router = AgentRouter(context: AgentRequestContext.self)
+    if isLocal { router.add(middleware: Warning(daemon: daemon)) }
     health(router)
     reads(router)
     writes(router)
@@ -137,7 +138,7 @@ struct Routes: Sendable {
     route(router, .get, "/v1/endpoints") { request, context in
       switch await asker(request, context) {
       case .local: break
-      case .key(let key): try daemon.noteSeen(key)
+      case .key(let key): try daemon.noteSeen(key, has: Query(request).number("after"))
       case .anonymous: throw Self.forbidden
       }
       return try await daemon.endpoints(Query(request))
