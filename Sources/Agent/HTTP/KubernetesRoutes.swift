@@ -40,6 +40,7 @@ struct KubernetesRoutes: HTTPResponder {
     case .version where isReading: return Self.json(Self.version)
     default: break
     }
+    if hub.isClosed { throw KubernetesError.unavailable("this node is stopping") }
     guard await callers.knows(context, node: hub.node) else { throw KubernetesError.unauthorized }
     if place == .unknown { throw KubernetesError.unknownPath }
     guard isReading else { throw KubernetesError.notAllowed(request.method.rawValue) }
@@ -62,11 +63,12 @@ struct KubernetesRoutes: HTTPResponder {
 
   // MARK: Discovery
 
-  /// Clients compare versions of Kubernetes; this one is none, and says so where they show it.
+  /// Clients read a version of Kubernetes out of it and compare that with their own: it is the one
+  /// whose forms are followed here.
   private static var version: Document {
     .object([
-      ("major", .text("1")), ("minor", .text("0")),
-      ("gitVersion", .text("muster-\(Version.program)")), ("gitCommit", .text("")),
+      ("major", .text("1")), ("minor", .text("33")),
+      ("gitVersion", .text("v1.33.0+muster-\(Version.program)")), ("gitCommit", .text("")),
       ("gitTreeState", .text("")), ("buildDate", .text("")), ("goVersion", .text("")),
       ("compiler", .text("")), ("platform", .text("linux")),
     ])

@@ -280,7 +280,7 @@ struct KubernetesObject: Sendable {
     case .ready:
       return (
         "True", "MembershipOnly", "it is a member and answers" + unknown,
-        node.hasHistory ? nil : created
+        node.record.role == .controlPlane && !node.hasHistory ? created : nil
       )
     case .notReady:
       return (

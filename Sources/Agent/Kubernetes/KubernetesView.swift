@@ -92,12 +92,14 @@ struct KubernetesView: Sendable {
           node: member.name, zone: member.record.failureDomain, address: $0)
       }
     }
+    // No node's, whatever its id.
+    let other = ClusterID(~cluster.id.rawValue)
     func object(
       _ kind: KubernetesKind, _ name: String, _ number: UInt64,
       _ content: KubernetesObject.Content
     ) -> KubernetesObject {
       KubernetesObject(
-        kind: kind, name: name, uid: uid(cluster.id, number), created: cluster.formed,
+        kind: kind, name: name, uid: uid(other, number), created: cluster.formed,
         version: cluster.lastIndex, content: content)
     }
     var objects = [
