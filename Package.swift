@@ -149,7 +149,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "EventLog", "Membership", "Raft"],
+      name: "AgentTests",
+      dependencies: ["Agent", "EventLog", "History", "Membership", "Projections", "Raft"],
       swiftSettings: settings),
     .target(
       name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),

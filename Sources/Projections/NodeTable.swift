@@ -89,7 +89,8 @@ package struct NodeTable: Hashable, Sendable {
     }
   }
 
-  private static func status(
+  /// Whether a member is up: as it is seen, else, without an outlook, as the log has it.
+  package static func status(
     _ member: Member, isHere: Bool, outlook: Outlook?
   ) -> NodeRow.Status {
     guard member.isActive else { return .notReady }

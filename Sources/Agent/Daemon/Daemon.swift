@@ -48,7 +48,7 @@ package final class Daemon: Sendable {
 
   struct Servers: Sendable {
     var cluster: [HTTPServer] = []
-    var kubernetes: HTTPServer?
+    var kubernetes: KubernetesServer?
     var local: HTTPServer?
     var client: ClusterClient?
   }
