@@ -27,7 +27,7 @@ struct Muster: AsyncParsableCommand {
         name: "What happened",
         subcommands: [
           Events.self, Show.self, Diff.self, BlameCommand.self, WhyCommand.self, Bisect.self,
-          Timeline.self, ProviderCommand.self,
+          Timeline.self, UI.self, ProviderCommand.self,
         ]),
       CommandGroup(
         name: "What if, and is it right",

@@ -20,14 +20,16 @@ package struct NotRunning: Error, Sendable, CustomStringConvertible {
 
   /// `muster is not running. Start it with: muster agent`.
   package var description: String {
-    let flag = directory.path == DataDirectory.standard ? "" : " --data-dir \(directory.path)"
-    return "muster is not running. Start it with: muster agent\(flag)"
+    "muster is not running. Start it with: muster agent\(directory.option)"
   }
 }
 
 extension DataDirectory {
   /// Where a node keeps everything unless told otherwise.
   package static let standard = "/var/lib/muster"
+
+  /// What a command needs to mean this node, with a space before it; empty for the standard one.
+  package var option: String { path == Self.standard ? "" : " --data-dir \(shellQuoted(path))" }
 }
 
 /// A client of one agent's admin socket.
@@ -181,6 +183,15 @@ package struct LocalClient: Sendable {
     }
     return "uid\(getuid())"
   }
+}
+
+/// A text as one word of a shell's command.
+package func shellQuoted(_ text: String) -> String {
+  let isPlain = text.utf8.allSatisfy {
+    $0 > 127 || $0 >= 0x2b && $0 <= 0x3a && $0 != 0x2c || $0 >= 0x40 && $0 <= 0x5a || $0 == 0x5f
+      || $0 >= 0x61 && $0 <= 0x7a
+  }
+  return isPlain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
 }
 
 /// For a part of a URL: everything but letters, digits, `-`, `_` and `.` as percent and hex.

@@ -43,6 +43,8 @@ package final class Daemon: Sendable {
   let group: MultiThreadedEventLoopGroup
   let state: Mutex<State>
   let servers = Mutex(Servers())
+  /// Browsers that may see the page of history.
+  let pages = Mutex(PageAccess())
   /// Resumed once when the process must end.
   let end = EndSignal()
 

@@ -28,6 +28,7 @@ struct Routes: Sendable {
     writes(router)
     joins(router)
     history(router)
+    page(router)
     if isLocal { nodeCommands(router) }
     return router
   }
