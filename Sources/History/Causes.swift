@@ -22,7 +22,9 @@ extension History {
       causes.append(Cause(index: index, words: words))
     }
     switch recorded.envelope.event {
-    case .clusterFormed, .leaderElected, .tokenIssued, .nodeSuspected, .replicaLost: break
+    case .clusterFormed, .clusterImported, .leaderElected, .tokenIssued, .nodeSuspected,
+      .replicaLost:
+      break
     case .tokenRevoked(let revoked):
       add(before.token(revoked.id)?.index, "issued the invitation")
     case .nodeJoined(let joined):
