@@ -79,7 +79,9 @@ private struct OriginSearch {
   mutating func origin(of path: String) throws -> UInt64? {
     let parts = path.split(separator: ".").map(String.init)
     switch parts.first {
-    case "cluster": return history.first == 1 ? 1 : nil
+    case "cluster":
+      if state.incarnation == 1 { return history.first == 1 ? 1 : nil }
+      return try history.last(atOrBefore: index, types: [.clusterImported])?.index
     case "leader": return try history.last(atOrBefore: index, types: [.leaderElected])?.index
     case "endpoints": return state.endpointIndex
     case "change": return state.joint?.index
@@ -89,7 +91,7 @@ private struct OriginSearch {
     case "nodes" where path == "nodes.count":
       return try history.last(
         atOrBefore: index,
-        types: [.clusterFormed, .nodeJoined, .nodeLeft, .nodeRemoved])?.index
+        types: [.clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved])?.index
     case "nodes": return try nodeOrigin(path)
     case "departed":
       return parts.dropFirst().first.flatMap { NodeID($0) }.flatMap { state.departed($0)?.index }

@@ -22,8 +22,8 @@ extension History {
       causes.append(Cause(index: index, words: words))
     }
     switch recorded.envelope.event {
-    case .clusterFormed, .leaderElected, .tokenIssued, .nodeSuspected, .replicaLost,
-      .maintenanceEntered, .policyChanged:
+    case .clusterFormed, .clusterImported, .leaderElected, .tokenIssued, .nodeSuspected,
+      .replicaLost, .maintenanceEntered, .policyChanged:
       break
     case .maintenanceExited(let exited):
       let entered = try last(atOrBefore: recorded.index - 1, types: [.maintenanceEntered]) {

@@ -64,6 +64,7 @@ extension Event {
   package var nodes: [NodeID] {
     switch self {
     case .clusterFormed(let formed): [formed.first.id]
+    case .clusterImported(let imported): [imported.first.id]
     case .leaderElected(let elected): [elected.node]
     case .nodeJoined(let joined): [joined.node.id]
     case .nodeLeft(let left): [left.node]

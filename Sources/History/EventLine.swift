@@ -58,6 +58,7 @@ extension Event {
       switch self {
       case .clusterFormed(let formed):
         [("cluster", .text(formed.cluster.description))] + formed.first.fields
+      case .clusterImported(let imported): imported.fields
       case .leaderElected(let elected): [node(elected.node)]
       case .tokenIssued(let token): token.fields
       case .tokenRevoked(let revoked): [("token", .text(revoked.id.description))]
@@ -88,6 +89,16 @@ extension Event {
       }
     fields.sort { $0.0 < $1.0 }
     return .object(fields)
+  }
+}
+
+extension ClusterImported {
+  fileprivate var fields: [(String, Document)] {
+    [
+      ("cluster", .text(cluster.description)), ("sourceCluster", .text(source.description)),
+      ("sourceIndex", .number(sourceIndex)), ("sourceHash", .text(sourceHash.description)),
+      ("sourceFile", .text(file?.description)),
+    ] + first.fields
   }
 }
 

@@ -141,11 +141,12 @@ package struct Facts: Hashable, Sendable {
 }
 
 extension Departed.How {
-  /// `left`, `removed` or `removed by force`.
+  /// `left`, `removed`, `removed by force` or `left behind`.
   package var words: String {
     switch self {
     case .left: "left"
     case .removed(let forced): forced ? "removed by force" : "removed"
+    case .leftBehind: "left behind"
     }
   }
 }

@@ -22,6 +22,9 @@ package struct Redaction: Sendable {
     case .clusterFormed(var formed):
       formed.first.endpoints = redacted(formed.first.endpoints)
       envelope.event = .clusterFormed(formed)
+    case .clusterImported(var imported):
+      imported.first.endpoints = redacted(imported.first.endpoints)
+      envelope.event = .clusterImported(imported)
     case .nodeJoined(var joined):
       joined.node.endpoints = redacted(joined.node.endpoints)
       envelope.event = .nodeJoined(joined)

@@ -59,6 +59,7 @@ extension Cluster {
     guard isFormed else { return "there is no cluster yet" }
     switch event {
     case .clusterFormed: return nil
+    case .clusterImported(let imported): return contradiction(imported)
     case .leaderElected(let elected):
       // Also a node whose departure it has in its log but not yet applied: Raft allows that.
       let known = roster[elected.node] != nil || departed(elected.node) != nil
@@ -161,6 +162,7 @@ extension Cluster {
         Member(
           record: formed.first, joined: time, joinIndex: recorded.index, datastoreRole: .voter,
           endpointIndex: recorded.index))
+    case .clusterImported(let imported): apply(imported, recorded)
     case .leaderElected(let elected): leader = elected.node
     case .tokenIssued(let token):
       invitations.append(
@@ -276,7 +278,7 @@ extension Cluster {
     }
   }
 
-  private mutating func bury(_ id: NodeID, _ how: Departed.How, _ recorded: RecordedEvent) {
+  mutating func bury(_ id: NodeID, _ how: Departed.How, _ recorded: RecordedEvent) {
     guard let member = roster[id] else { return }
     tombstones.append(
       Departed(
@@ -286,7 +288,7 @@ extension Cluster {
     if departure?.node == id { departure = nil }
   }
 
-  private mutating func enrol(_ member: Member) {
+  mutating func enrol(_ member: Member) {
     roster.append(member)
     if member.isControlPlane { controlPlaneIDs.append(member.id) }
   }
@@ -311,7 +313,7 @@ extension Cluster {
   /// folding thousands of them stays cheap.
   private func touchesEndpoints(_ event: Event) -> Bool {
     switch event {
-    case .clusterFormed: true
+    case .clusterFormed, .clusterImported: true
     case .nodeJoined(let joined): joined.node.role == .controlPlane
     case .nodeLeft(let left): roster[left.node]?.isControlPlane == true
     case .nodeRemoved(let removed): roster[removed.node]?.isControlPlane == true

@@ -6,7 +6,8 @@
 /// The membership after some prefix of the log.
 package struct Cluster: Equatable, Sendable {
   package internal(set) var id: ClusterID
-  /// 0 before the cluster is formed, 1 from then on; raised when a lost quorum is overridden.
+  /// 0 before the cluster is formed, 1 from then on; raised when a lost quorum is overridden, and
+  /// where another cluster begins with this log.
   package internal(set) var incarnation: UInt64
   package internal(set) var formed: Timestamp
   var roster: Register<Member>

@@ -71,6 +71,7 @@ package enum EventType: Int, Sendable, CaseIterable {
 /// One fact. Only kinds that this version appends have a case; the others are reserved.
 package enum Event: Hashable, Sendable {
   case clusterFormed(ClusterFormed)
+  case clusterImported(ClusterImported)
   case leaderElected(LeaderElected)
   case tokenIssued(TokenIssued)
   case tokenRevoked(TokenRevoked)
@@ -91,6 +92,7 @@ package enum Event: Hashable, Sendable {
   package var type: EventType {
     switch self {
     case .clusterFormed: .clusterFormed
+    case .clusterImported: .clusterImported
     case .leaderElected: .leaderElected
     case .tokenIssued: .tokenIssued
     case .tokenRevoked: .tokenRevoked
@@ -118,6 +120,31 @@ package struct ClusterFormed: Hashable, Sendable {
   package init(cluster: ClusterID, first: NodeRecord) {
     self.cluster = cluster
     self.first = first
+  }
+}
+
+/// A cluster came to be, with one node that votes, whose log begins with all of another cluster's:
+/// that one's members and invitations count no more.
+package struct ClusterImported: Hashable, Sendable {
+  package var cluster: ClusterID
+  package var first: NodeRecord
+  /// Whose log stands before this event.
+  package var source: ClusterID
+  /// The last index of that log, and the chain hash there.
+  package var sourceIndex: UInt64
+  package var sourceHash: Digest
+  /// SHA-256 of the exported file that it was read from; nil if it was a log.
+  package var file: Digest?
+  package init(
+    cluster: ClusterID, first: NodeRecord, source: ClusterID, sourceIndex: UInt64,
+    sourceHash: Digest, file: Digest?
+  ) {
+    self.cluster = cluster
+    self.first = first
+    self.source = source
+    self.sourceIndex = sourceIndex
+    self.sourceHash = sourceHash
+    self.file = file
   }
 }
 

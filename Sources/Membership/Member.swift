@@ -87,6 +87,8 @@ package struct Departed: Hashable, Sendable, Identifiable {
   package enum How: Hashable, Sendable {
     case left
     case removed(forced: Bool)
+    /// Its cluster's log became the beginning of another cluster's, without it.
+    case leftBehind
   }
   package var node: NodeID
   package var name: String

@@ -174,6 +174,7 @@ extension Departed {
       switch how {
       case .left: "left"
       case .removed: "was removed by \(actor)"
+      case .leftBehind: "was left behind, when \(actor) began a new cluster with its log,"
       }
     return "\(verb) at \(time.rfc3339) (index \(index))"
   }

@@ -28,7 +28,7 @@ private struct Words {
 
   func subject(_ event: Event) -> String {
     switch event {
-    case .clusterFormed, .rolesSettled: ""
+    case .clusterFormed, .clusterImported, .rolesSettled: ""
     case .leaderElected(let event): name(event.node)
     case .tokenIssued(let event): event.id.description
     case .tokenRevoked(let event): event.id.description
@@ -52,6 +52,7 @@ private struct Words {
     switch event {
     case .clusterFormed(let event):
       "cluster \(event.cluster) with \(event.first.name) \(event.first.endpoints.cluster)"
+    case .clusterImported(let event): importing(event)
     case .leaderElected(let event): "\(name(event.node)) leads in term \(after.term)"
     case .tokenIssued(let event): "\(event.id) \(invitation(event))"
     case .tokenRevoked(let event): "\(event.id) admits nobody any more"
@@ -76,6 +77,15 @@ private struct Words {
     case .maintenanceExited(let event): "\(name(event.node)) is meant to be there again"
     case .policyChanged(let event): event.words
     }
+  }
+
+  private func importing(_ event: ClusterImported) -> String {
+    let members = before.nodes.filter(\.isActive).map(\.name)
+    let tokens = after.tokens.count { $0.revocation?.index == after.lastIndex }
+    return "cluster \(event.cluster) with \(event.first.name) \(event.first.endpoints.cluster), "
+      + "imported from cluster \(event.source) at index \(event.sourceIndex)"
+      + (members.isEmpty ? "" : "; left behind: \(members.joined(separator: " "))")
+      + (tokens == 0 ? "" : "; \(counted(tokens, "invitation")) revoked")
   }
 
   private func invitation(_ token: TokenIssued) -> String {

@@ -177,6 +177,7 @@ extension PackedWriter {
     switch gone.how {
     case .left: put(UInt64(0))
     case .removed(let forced): put(UInt64(forced ? 2 : 1))
+    case .leftBehind: put(UInt64(3))
     }
     put(gone.index)
     put(gone.time)
@@ -274,6 +275,7 @@ extension PackedReader {
     case 0: how = .left
     case 1: how = .removed(forced: false)
     case 2: how = .removed(forced: true)
+    case 3: how = .leftBehind
     default: throw invalid("has an unknown way to depart")
     }
     return Departed(

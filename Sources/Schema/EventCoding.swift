@@ -13,6 +13,7 @@ extension WireEnvelope.OneOf_Event {
           $0.cluster = event.cluster.rawValue
           $0.first = WireNodeRecord(event.first)
         })
+    case .clusterImported(let event): self = .clusterImported(WireClusterImported(event))
     case .leaderElected(let event):
       self = .leaderElected(.with { $0.node = event.node.rawValue })
     case .tokenIssued(let event): self = .tokenIssued(WireTokenIssued(event))
@@ -52,6 +53,7 @@ extension Event {
   init(_ wire: WireEnvelope.OneOf_Event) throws(Malformed) {
     switch wire {
     case .clusterFormed(let wire): self = .clusterFormed(try ClusterFormed(wire))
+    case .clusterImported(let wire): self = .clusterImported(try ClusterImported(wire))
     case .leaderElected(let wire):
       self = .leaderElected(LeaderElected(node: try nodeID(wire.node, "LeaderElected.node")))
     case .tokenIssued(let wire): self = .tokenIssued(try TokenIssued(wire))
@@ -79,7 +81,6 @@ extension Event {
         MaintenanceExited(node: try nodeID(wire.node, "MaintenanceExited.node")))
     case .policyChanged(let wire): self = .policyChanged(PolicyChanged(wire))
     // Named in the catalogue, without a meaning in this version.
-    case .clusterImported: throw Malformed.unknown(.clusterImported)
     case .nodeReplaced: throw Malformed.unknown(.nodeReplaced)
     case .nodePromoted: throw Malformed.unknown(.nodePromoted)
     case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
@@ -104,6 +105,33 @@ extension ClusterFormed {
     guard wire.cluster != 0 else { throw .missing("ClusterFormed.cluster") }
     guard wire.hasFirst else { throw .missing("ClusterFormed.first") }
     self.init(cluster: ClusterID(wire.cluster), first: try NodeRecord(wire.first))
+  }
+}
+
+extension WireClusterImported {
+  init(_ event: ClusterImported) {
+    self.init()
+    cluster = event.cluster.rawValue
+    first = WireNodeRecord(event.first)
+    sourceCluster = event.source.rawValue
+    sourceIndex = event.sourceIndex
+    sourceHash = blob(event.sourceHash.bytes)
+    if let file = event.file { sourceFile = blob(file.bytes) }
+  }
+}
+
+extension ClusterImported {
+  init(_ wire: WireClusterImported) throws(Malformed) {
+    guard wire.cluster != 0 else { throw .missing("ClusterImported.cluster") }
+    guard wire.hasFirst else { throw .missing("ClusterImported.first") }
+    guard wire.sourceCluster != 0 else { throw .missing("ClusterImported.source_cluster") }
+    self.init(
+      cluster: ClusterID(wire.cluster), first: try NodeRecord(wire.first),
+      source: ClusterID(wire.sourceCluster),
+      sourceIndex: try bounded(wire.sourceIndex, "ClusterImported.source_index"),
+      sourceHash: try digest(wire.sourceHash, "ClusterImported.source_hash"),
+      file: wire.sourceFile.isEmpty
+        ? nil : try digest(wire.sourceFile, "ClusterImported.source_file"))
   }
 }
 

@@ -41,7 +41,10 @@ struct CheckpointTests {
       departed: [
         Departed(
           node: NodeID(3), name: "ü", key: Samples.digest(0x60), how: .removed(forced: true),
-          index: 7, time: time, actor: "root@n1", reason: "")
+          index: 7, time: time, actor: "root@n1", reason: ""),
+        Departed(
+          node: NodeID(4), name: "n4", key: Samples.digest(0x70), how: .leftBehind,
+          index: 9, time: time, actor: "root@m1", reason: "all lost"),
       ],
       tokens: [
         Token(

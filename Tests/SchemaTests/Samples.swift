@@ -55,9 +55,17 @@ enum Samples {
     cause: .departure,
     departing: RoleAssigned.Departing(node: n1, kind: .remove, forced: true), joint: true)
 
+  private static func imported(file: Digest?) -> ClusterImported {
+    ClusterImported(
+      cluster: ClusterID(0xc2), first: controlPlane, source: cluster, sourceIndex: 1042,
+      sourceHash: digest(0x80), file: file)
+  }
+
   /// File name: the event's name, and after `_` which variant.
   static let events: [(name: String, event: Event)] = [
     ("cluster.formed", .clusterFormed(ClusterFormed(cluster: cluster, first: controlPlane))),
+    ("cluster.imported", .clusterImported(imported(file: digest(0x90)))),
+    ("cluster.imported_log", .clusterImported(imported(file: nil))),
     ("leader.elected", .leaderElected(LeaderElected(node: n1))),
     ("token.issued", .tokenIssued(issued)),
     (

@@ -177,7 +177,7 @@ package struct LocalClient: Sendable {
   private var notRunning: NotRunning { NotRunning(directory: directory) }
 
   /// Who types: for the actor of events.
-  private static var user: String {
+  static var user: String {
     if let entry = getpwuid(getuid()), let name = entry.pointee.pw_name {
       return String(cString: name)
     }

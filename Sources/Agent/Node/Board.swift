@@ -306,7 +306,8 @@ extension Event {
   /// Whether it changes who is a member, by what key or at which address.
   fileprivate var changesMembership: Bool {
     switch self {
-    case .clusterFormed, .nodeJoined, .nodeLeft, .nodeRemoved, .endpointRefreshed, .nodeSuspected,
+    case .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .endpointRefreshed,
+      .nodeSuspected,
       .nodeRecovered, .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
@@ -322,6 +323,7 @@ extension NodeFile.Departure {
       switch gone.how {
       case .left: "left"
       case .removed(let forced): forced ? "removed by force" : "removed"
+      case .leftBehind: "left behind"
       }
     self.init(index: gone.index, actor: gone.actor, how: how)
   }
