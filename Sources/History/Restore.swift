@@ -8,9 +8,6 @@ import Schema
 import Synchronization
 
 extension History {
-  /// How many events lie between two stored states, while states are small.
-  private static let spacing: UInt64 = 5000
-
   /// Makes a log in a folder that is not there yet.
   /// - Throws: `Fault`, also `.inUse` if the folder is there; `Unanswerable` if the log made has
   ///   another hash at its end.
@@ -31,17 +28,18 @@ extension History {
     var entries: [Entry] = []
     var term = base.term
     var state = try knowsState(at: first - 1) ? self.state(at: first - 1) : nil
-    var due = first + Self.spacing
+    var plan = CheckpointPlan()
     func submit(through index: UInt64) {
       var checkpoint: Checkpoint?
-      if let state, index >= due {
-        let bytes = state.packed()
-        checkpoint = Checkpoint(index: index, bytes: bytes)
-        due = index + max(Self.spacing, UInt64(bytes.count / 400))
+      if let state, plan.isDue(at: index) {
+        checkpoint = Checkpoint(index: index, bytes: state.packed())
       }
       let hard = HardState(term: term, vote: 0, commit: index)
       log.submit(
-        LogWrite(entries: entries, hardState: hard, checkpoint: checkpoint) { result in
+        LogWrite(
+          entries: entries, hardState: hard, checkpoint: checkpoint,
+          dropsCheckpoint: checkpoint.flatMap { plan.store($0) }
+        ) { result in
           if case .failure(let fault) = result {
             failure.withLock { if $0 == nil { $0 = fault } }
           }
@@ -52,7 +50,7 @@ extension History {
       entries.append(entry)
       term = entry.term
       if state != nil { try Self.apply(Self.event(entry), to: &state!) }
-      if UInt64(entries.count) >= Self.spacing { submit(through: entry.index) }
+      if UInt64(entries.count) >= CheckpointPlan.spacing { submit(through: entry.index) }
       return failure.withLock { $0 == nil }
     }
     submit(through: head)
