@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct Config: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "config",
     abstract: "Print this node's kubeconfig.")
 
   @OptionGroup var agent: LocalAgent

@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "import",
     abstract: "Make a log of an exported file, to look at with every tool.",
     discussion: """
       The folder is a scratch copy: read it with --file FOLDER. No agent runs on it, and a folder \

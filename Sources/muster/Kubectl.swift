@@ -7,6 +7,7 @@ import ArgumentParser
 
 struct Kubectl: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "kubectl",
     abstract: "Run kubectl with this node's kubeconfig.",
     discussion: """
       Which node is meant stands in MUSTER_DATA_DIR. Where kubectl is not installed, get nodes \
