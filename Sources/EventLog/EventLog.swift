@@ -165,10 +165,11 @@ package final class EventLog: StableLog, Sendable {
   package func fact(_ name: String) throws(Fault) -> [UInt8]? { try store.fact(name) }
 
   /// Hands out the entries in order, one index after another, from `first` through `last` or to the
-  /// end of the log, whichever is less.
+  /// end of the log, whichever is less. They are one chain: each hashes to what stands beside it,
+  /// on the hash of the one handed out before, the first on what stands beside the entry before.
   ///
   /// `body` runs outside of any transaction, so it may take its time; entries above the commit
-  /// index may have been replaced meanwhile. It returns whether to go on.
+  /// index may be replaced meanwhile, and are then a fault. It returns whether to go on.
   /// - Parameter batch: how many entries to read at a time.
   /// - Throws: `Fault` if reading fails, else what `body` throws.
   package func forEach(
@@ -176,14 +177,14 @@ package final class EventLog: StableLog, Sendable {
     _ body: (Entry) throws -> Bool
   ) throws {
     var next = max(first, firstIndex)
+    var hash: ChainHash?
     while next <= last {
       let end = next.addingReportingOverflow(Index(batch))
       let limit = min(end.overflow ? .max : end.partialValue, last == .max ? .max : last + 1)
-      guard let entries = try store.entries(from: next, to: limit, maxBytes: 1 << 20),
-        let newest = entries.last
-      else { return }
-      for entry in entries where try !body(entry) { return }
-      next = newest.index + 1
+      let found = try store.run(from: next, to: limit, maxBytes: 1 << 20, after: hash)
+      guard let found, let newest = found.entries.last else { return }
+      for entry in found.entries where try !body(entry) { return }
+      (next, hash) = (newest.index + 1, found.hash)
     }
   }
 

@@ -141,34 +141,45 @@ struct LogStore: Sendable {
   /// As `StableLog.entries`; nil if the first is not there, and `[]` if `end` is not above it.
   /// Each is proven by the hash of the one before.
   func entries(from index: Index, to end: Index, maxBytes: Int) throws(Fault) -> [Entry]? {
-    guard index < end else { return [] }
+    try run(from: index, to: end, maxBytes: maxBytes, after: nil)?.entries
+  }
+
+  /// The same with the hash of the last, for who reads on from there.
+  /// - Parameter previous: the hash of the entry before; the stored one is trusted if nil.
+  func run(
+    from index: Index, to end: Index, maxBytes: Int, after previous: ChainHash?
+  ) throws(Fault) -> (entries: [Entry], hash: ChainHash?)? {
+    guard index < end else { return ([], previous) }
     return try read("read entries from index \(index) of") { transaction in
       try transaction.withCursor(on: entries) { cursor in
         var isThere = try cursor.move(to: .atOrAfter([UInt8](bigEndian: index)))
         guard isThere, index > (try base(in: transaction)).index else { return nil }
-        guard var hash = try chainHash(at: index - 1, in: transaction) else {
+        guard var hash = try previous ?? chainHash(at: index - 1, in: transaction) else {
           throw unsound(index - 1, "the entry is missing")
         }
         var found: [Entry] = []
+        found.reserveCapacity(Int(min(end - index, 512)))
         var next = index
         var bytes = 0
         while isThere, next < end {
-          let entry = try cursor.withEntry { key, value in
+          var read: (entry: Entry, hash: ChainHash)?
+          var problem = ""
+          cursor.lendEntry { key, value in
             do throws(StoredEntry.Unsound) {
-              let checked = try StoredEntry.checked(key, value, at: next, after: hash)
-              hash = checked.hash
-              return checked.entry
+              read = try StoredEntry.checked(key, value, at: next, after: hash)
             } catch {
-              throw unsound(next, error.text)
+              problem = error.text
             }
           }
+          guard let (entry, proven) = read else { throw unsound(next, problem) }
           bytes += entry.payload.count
-          if !found.isEmpty, bytes > maxBytes { return found }
+          if !found.isEmpty, bytes > maxBytes { return (found, hash) }
           found.append(entry)
+          hash = proven
           next += 1
           isThere = try cursor.move(to: .next)
         }
-        return found
+        return (found, hash)
       }
     }
   }

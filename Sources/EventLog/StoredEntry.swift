@@ -83,7 +83,7 @@ package enum StoredEntry {
     guard let stored = chainHash(in: value) else {
       throw Unsound(text: "the entry has only \(value.count) bytes")
     }
-    let hash = previous.extended(index: index, body: value.bytes(from: bodyOffset)[...])
+    let hash = previous.extended(index: index, value: value, bodyAt: bodyOffset)
     guard hash == stored else {
       throw Unsound(text: "the chain hash is \(stored), it should be \(hash)")
     }
@@ -105,9 +105,7 @@ package enum StoredEntry {
 
   static func term(in value: Span<UInt8>) -> Term? { value.bigEndian64(at: bodyOffset) }
 
-  static func chainHash(in value: Span<UInt8>) -> ChainHash? {
-    value.count < ChainHash.size ? nil : ChainHash(bytes: value.bytes(to: ChainHash.size))
-  }
+  static func chainHash(in value: Span<UInt8>) -> ChainHash? { ChainHash(prefixOf: value) }
 
   private static func decodeChange(
     _ value: Span<UInt8>, _ start: Int, _ size: Int

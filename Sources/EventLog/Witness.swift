@@ -1,4 +1,5 @@
 import Glibc
+import LMDB
 package import Raft
 
 /// What a node must never forget, as kept outside LMDB too: one flipped bit in a meta page of LMDB

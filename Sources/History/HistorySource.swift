@@ -20,8 +20,8 @@ package protocol HistorySource: Sendable {
   /// What was taken out of it before it was mailed; nil if it is as it was written.
   var redaction: String? { get }
 
-  /// Hands out the entries from `first` through `last`, until `body` returns false. No read
-  /// transaction is open while `body` runs.
+  /// Hands out the entries from `first` through `last`, until `body` returns false: one chain, each
+  /// proven by its hash on that of the one before. No read transaction is open while `body` runs.
   /// - Throws: `Fault` if reading fails, else what `body` throws.
   func forEach(from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool) throws
 

@@ -1,7 +1,7 @@
-// All of history once more from its first event: the chain of hashes computed anew, every event
-// decoded and folded, and what comes out compared with what others have: the states that the log
-// stores by the way, and the views of the living node at the same index. There is no second, faster
-// fold that could come to something else.
+// All of history once more from its first event: the chain of hashes computed anew (no source hands
+// out an event that its hash does not prove), every event decoded and folded, and what comes out
+// compared with what others have: the states that the log stores by the way, and the views of the
+// living node at the same index. There is no second, faster fold that could come to something else.
 
 import EventLog
 package import Membership
@@ -28,14 +28,10 @@ package struct Rebuild: Sendable {
     let source = history.source
     let last = min(index ?? history.head, history.head)
     var state = try history.state(at: history.first - 1)
-    guard var hash = try source.chainHash(at: history.first - 1) else {
-      throw Unanswerable("the hash before index \(history.first) is not held", exitCode: 65)
-    }
     var stored = try source.storedStates().drop { $0 < history.first }
     var (met, agreed) = (0, history.first - 1)
     var difference: String?
     try source.forEach(from: history.first, through: last) { entry in
-      hash = hash.extended(by: entry)
       try History.apply(History.event(entry), to: &state)
       if entry.index == stored.first {
         if try source.checkpoint(atOrBefore: entry.index) != state {
@@ -49,8 +45,8 @@ package struct Rebuild: Sendable {
       }
       return difference == nil
     }
-    if difference == nil, last >= history.first, try source.chainHash(at: last) != hash {
-      difference = "the chain hash at index \(last) is not what the events make: \(hash)"
+    guard let hash = try source.chainHash(at: last) else {
+      throw Unanswerable("the hash at index \(last) is not held", exitCode: 65)
     }
     self.hash = hash.description
     self.first = history.first

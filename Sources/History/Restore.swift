@@ -58,17 +58,13 @@ extension History {
 
 /// A log being written from its first entry on, all of it committed.
 private struct LogCopy {
-  /// How many events lie between two stored states, while states are small.
-  private static let spacing: UInt64 = 5000
-
   private let log: EventLog
   /// The state after the last entry; nil where it is not known.
   private(set) var state: Cluster?
   /// Of the last entry.
   private(set) var term: UInt64
   private var index: UInt64
-  /// When the next state is to be stored.
-  private var due: UInt64
+  private var plan = CheckpointPlan()
   private var entries: [Entry] = []
   private let failure = FirstFault()
 
@@ -81,7 +77,6 @@ private struct LogCopy {
     self.state = state
     term = base.term
     index = base.index
-    due = base.index + 1 + Self.spacing
   }
 
   var hasFailed: Bool { failure.fault.withLock { $0 != nil } }
@@ -91,21 +86,22 @@ private struct LogCopy {
     entries.append(entry)
     (term, index) = (entry.term, entry.index)
     if state != nil { try History.apply(History.event(entry), to: &state!) }
-    guard UInt64(entries.count) >= Self.spacing else { return false }
+    guard UInt64(entries.count) >= CheckpointPlan.spacing else { return false }
     submit()
     return true
   }
 
   private mutating func submit() {
     var checkpoint: Checkpoint?
-    if let state, index >= due {
-      let bytes = state.packed()
-      checkpoint = Checkpoint(index: index, bytes: bytes)
-      due = index + max(Self.spacing, UInt64(bytes.count / 400))
+    if let state, plan.isDue(at: index) {
+      checkpoint = Checkpoint(index: index, bytes: state.packed())
     }
     let hard = HardState(term: term, vote: 0, commit: index)
     log.submit(
-      LogWrite(entries: entries, hardState: hard, checkpoint: checkpoint) { [failure] result in
+      LogWrite(
+        entries: entries, hardState: hard, checkpoint: checkpoint,
+        dropsCheckpoint: checkpoint.flatMap { plan.store($0) }
+      ) { [failure] result in
         if case .failure(let fault) = result {
           failure.fault.withLock { if $0 == nil { $0 = fault } }
         }

@@ -82,6 +82,12 @@ package struct Cursor: ~Copyable {
     return try body(place.key.buffer.span, place.value.buffer.span)
   }
 
+  /// The same for many entries in a row: without a result of whatever type it is called faster.
+  package func lendEntry(_ body: (_ key: Span<UInt8>, _ value: Span<UInt8>) -> Void) {
+    let place = place
+    body(place.key.buffer.span, place.value.buffer.span)
+  }
+
   private var place: (key: MDB_val, value: MDB_val) {
     guard let current else { preconditionFailure("a cursor that stands nowhere has no entry") }
     return current

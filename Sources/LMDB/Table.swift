@@ -22,6 +22,13 @@ extension Span where Element == UInt8 {
   }
 }
 
+extension [UInt8] {
+  /// Adds 8 bytes, big-endian.
+  package mutating func append(bigEndian value: UInt64) {
+    Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
+  }
+}
+
 /// The key, as LMDB takes it: only valid inside the closure.
 func withValue<R>(_ bytes: [UInt8], _ body: (inout MDB_val) -> R) -> R {
   bytes.withUnsafeBytes { raw in

@@ -20,12 +20,11 @@ extension Cluster {
         index: recorded.index,
         description: "\(recorded.envelope.event.type.name) at index \(recorded.index): \(why)")
     }
-    let before = touchesEndpoints(recorded.envelope.event) ? endpointView : nil
+    if changesEndpoints(recorded.envelope.event) { endpointIndex = recorded.index }
     lastIndex = recorded.index
     lastTime = recorded.envelope.time
     term = recorded.term
     apply(recorded)
-    if let before, before != endpointView { endpointIndex = recorded.index }
     if recorded.envelope.event.type != .leaderElected {
       sessions.record(recorded.envelope, at: recorded.index)
     }
@@ -33,19 +32,19 @@ extension Cluster {
   }
 
   private func misplacement(_ recorded: RecordedEvent) -> String? {
-    let envelope = recorded.envelope
     guard lastIndex < .max, recorded.index == lastIndex + 1 else {
       return "the index before it is \(lastIndex)"
     }
     guard recorded.term >= term else { return "its term \(recorded.term) is before \(term)" }
-    guard !isFormed || envelope.time >= lastTime else {
-      return "its time \(envelope.time.rfc3339Milliseconds) is before "
+    guard !isFormed || recorded.envelope.time >= lastTime else {
+      return "its time \(recorded.envelope.time.rfc3339Milliseconds) is before "
         + lastTime.rfc3339Milliseconds
     }
-    if envelope.event.type != .leaderElected, let known = sessions[envelope.command],
-      known.fingerprint != envelope.fingerprint
+    if recorded.envelope.event.type != .leaderElected,
+      let known = sessions[recorded.envelope.command],
+      known.fingerprint != recorded.envelope.fingerprint
     {
-      return "command \(envelope.command) had another body at index \(known.first)"
+      return "command \(recorded.envelope.command) had another body at index \(known.first)"
     }
     return nil
   }
@@ -62,13 +61,15 @@ extension Cluster {
     case .clusterImported(let imported): return contradiction(imported)
     case .leaderElected(let elected):
       // Also a node whose departure it has in its log but not yet applied: Raft allows that.
-      let known = roster[elected.node] != nil || departed(elected.node) != nil
+      let known = roster.contains(elected.node) || departed(elected.node) != nil
       return known ? nil : "node \(elected.node) is unknown"
     case .tokenIssued(let token):
-      return self.token(token.id) == nil ? nil : "token \(token.id) exists"
+      return invitations.contains(token.id) ? "token \(token.id) exists" : nil
     case .tokenRevoked(let revoked):
-      guard let token = token(revoked.id) else { return "token \(revoked.id) is unknown" }
-      return token.revocation == nil ? nil : "token \(revoked.id) is revoked already"
+      guard let isRevoked = invitations.look(at: revoked.id, { $0.revocation != nil }) else {
+        return "token \(revoked.id) is unknown"
+      }
+      return isRevoked ? "token \(revoked.id) is revoked already" : nil
     case .nodeJoined(let joined): return contradiction(joined)
     case .nodeLeft(let left):
       return contradiction(departureOf: left.node, kind: .leave)
@@ -80,10 +81,10 @@ extension Cluster {
     case .rolesSettled: return joint == nil ? "the configuration is not joint" : nil
     case .nodeSuspected(let suspected):
       if let why = inactive(suspected.node) { return why }
-      return roster[suspected.node]?.isSuspected == true ? "it is suspected already" : nil
+      return isSuspected(suspected.node) ? "it is suspected already" : nil
     case .nodeRecovered(let recovered):
       if let why = inactive(recovered.node) { return why }
-      return roster[recovered.node]?.isSuspected == true ? nil : "it is not suspected"
+      return isSuspected(recovered.node) ? nil : "it is not suspected"
     case .replicaLost(let lost):
       if let why = inactive(lost.node) { return why }
       return roster[lost.node]?.lostSince == nil ? nil : "it has lost its log already"
@@ -99,8 +100,10 @@ extension Cluster {
   }
 
   private func inactive(_ id: NodeID) -> String? {
-    roster[id]?.isActive == true ? nil : "node \(id) is not an active member"
+    roster.look(at: id) { $0.isActive } ?? false ? nil : "node \(id) is not an active member"
   }
+
+  private func isSuspected(_ id: NodeID) -> Bool { roster.look(at: id) { $0.isSuspected } ?? false }
 
   private func contradiction(_ joined: NodeJoined) -> String? {
     if roster[joined.node.id] != nil || tombstones[joined.node.key] != nil {
@@ -299,30 +302,45 @@ extension Cluster {
     roster.remove(id)
   }
 
-  /// What a worker is told of the control plane.
-  private struct EndpointView: Equatable {
-    var records: [NodeRecord]
-    var serving: [NodeID]
-  }
-
-  private var endpointView: EndpointView {
-    EndpointView(records: controlPlane.map(\.record), serving: servingAPI.map(\.id))
-  }
-
-  /// Whether the event may change what a worker is told. Workers' own events never do, so that
-  /// folding thousands of them stays cheap.
-  private func touchesEndpoints(_ event: Event) -> Bool {
+  /// Whether the event changes what workers are told: the records of the active control-plane nodes
+  /// (`controlPlane`), or which of them serve (`servingAPI`). Said of the event before it is
+  /// applied, since to compare both lists at every event would cost more than all the rest.
+  private func changesEndpoints(_ event: Event) -> Bool {
     switch event {
     case .clusterFormed, .clusterImported: true
     case .nodeJoined(let joined): joined.node.role == .controlPlane
-    case .nodeLeft(let left): roster[left.node]?.isControlPlane == true
-    case .nodeRemoved(let removed): roster[removed.node]?.isControlPlane == true
-    case .endpointRefreshed(let refreshed): roster[refreshed.node]?.isControlPlane == true
-    case .nodeSuspected, .nodeRecovered: true
+    case .nodeLeft(let left): roster.look(at: left.node) { $0.isControlPlane } ?? false
+    case .nodeRemoved(let removed):
+      roster.look(at: removed.node) { $0.isControlPlane && $0.isActive } ?? false
+    case .endpointRefreshed(let refreshed):
+      roster.look(at: refreshed.node) { member in
+        if !member.isControlPlane { return false }
+        if member.record.endpoints != refreshed.endpoints { return true }
+        if member.record.version != refreshed.version { return true }
+        return member.apiserverReady != refreshed.apiserverReady && !member.isSuspected
+          && choosesServing(member)
+      } ?? false
+    case .nodeSuspected(let suspected): swaysServing(suspected.node)
+    case .nodeRecovered(let recovered): swaysServing(recovered.node)
     case .leaderElected, .tokenIssued, .tokenRevoked, .roleAssigned, .rolesSettled, .replicaLost,
       .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
       false
     }
+  }
+
+  /// Whether suspicion of that node, or its end, changes which nodes serve.
+  private func swaysServing(_ id: NodeID) -> Bool {
+    roster.look(at: id) { $0.isControlPlane && $0.apiserverReady && choosesServing($0) } ?? false
+  }
+
+  /// Whether it makes a difference if that member is fit to serve: a member without an API server
+  /// never serves, and the only one with an API server always does.
+  private func choosesServing(_ member: Member) -> Bool {
+    member.record.endpoints.apiserver != nil
+      && controlPlaneIDs.contains { id in
+        id != member.id
+          && roster.look(at: id) { $0.isActive && $0.record.endpoints.apiserver != nil } ?? false
+      }
   }
 }
 

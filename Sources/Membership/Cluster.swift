@@ -59,7 +59,7 @@ package struct Cluster: Equatable, Sendable {
     for member in nodes where !member.isActive { leftByName[member.name] = member.id }
     tombstones = Register(departed)
     invitations = Register(tokens)
-    invitationsBySecret = [:]
+    invitationsBySecret = Dictionary(minimumCapacity: tokens.count)
     for token in tokens {
       for secret in token.issued.secrets { invitationsBySecret[secret.hash.words[0]] = token.id }
     }

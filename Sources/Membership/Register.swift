@@ -10,10 +10,28 @@ where Element.ID: Sendable {
 
   /// Of several values with one id the last counts, at the place of the first.
   package init(_ elements: [Element] = []) {
+    all.reserveCapacity(elements.count)
+    positions.reserveCapacity(elements.count)
     for element in elements { append(element) }
   }
 
-  package subscript(_ id: Element.ID) -> Element? { positions[id].map { all[$0] } }
+  package subscript(_ id: Element.ID) -> Element? { position(of: id).map { all[$0] } }
+
+  func contains(_ id: Element.ID) -> Bool { position(of: id) != nil }
+
+  /// Among a few it is quicker to look than to hash.
+  private func position(of id: Element.ID) -> Int? {
+    if all.count > 8 { return positions[id] }
+    for position in all.indices where all[position].id == id { return position }
+    return nil
+  }
+
+  /// Asks the value with that id without copying it, which costs more than most questions; nil if
+  /// there is none.
+  func look<Answer>(at id: Element.ID, _ body: (Element) -> Answer) -> Answer? {
+    guard let position = position(of: id) else { return nil }
+    return body(all[position])
+  }
 
   mutating func append(_ element: Element) {
     if let position = positions[element.id] {
@@ -25,7 +43,7 @@ where Element.ID: Sendable {
   }
 
   mutating func update(_ id: Element.ID, _ change: (inout Element) -> Void) {
-    guard let position = positions[id] else { return }
+    guard let position = position(of: id) else { return }
     change(&all[position])
   }
 

@@ -31,10 +31,13 @@ package struct Sessions: Equatable, Sendable {
   /// How long a command is kept at most, in milliseconds of log time.
   package static let age: Int64 = 24 * 3600 * 1000
 
-  private var byCommand: [CommandID: Session] = [:]
   /// In log order; what lies before `head` is forgotten.
-  private var order: [CommandID] = []
+  private var kept: [Session] = []
   private var head = 0
+  /// Where in `kept` a command's session is, plus `dropped`.
+  private var places: [CommandID: Int] = [:]
+  /// How many were cut off the front of `kept`.
+  private var dropped = 0
   /// The latest moment at which a forgotten id was drawn; nil while nothing is forgotten.
   package private(set) var forgotten: Timestamp?
 
@@ -42,17 +45,20 @@ package struct Sessions: Equatable, Sendable {
 
   /// From a checkpoint: `sessions` as `all` gave them.
   package init(restoring sessions: [Session], forgotten: Timestamp?) {
-    for session in sessions { byCommand[session.command] = session }
-    order = sessions.map(\.command)
+    kept = sessions
+    places.reserveCapacity(sessions.count)
+    for (place, session) in sessions.enumerated() { places[session.command] = place }
     self.forgotten = forgotten
   }
 
-  package subscript(_ command: CommandID) -> Session? { byCommand[command] }
+  package subscript(_ command: CommandID) -> Session? {
+    places[command].map { kept[$0 - dropped] }
+  }
 
-  package var count: Int { byCommand.count }
+  package var count: Int { places.count }
 
   /// What is kept, oldest first.
-  package var all: [Session] { order[head...].compactMap { byCommand[$0] } }
+  package var all: [Session] { Array(kept[head...]) }
 
   /// Whether an id that is not known here may have been executed and forgotten.
   package func mayHaveForgotten(_ command: CommandID) -> Bool {
@@ -62,34 +68,37 @@ package struct Sessions: Equatable, Sendable {
 
   /// An event of that command happened.
   mutating func record(_ envelope: Envelope, at index: UInt64) {
-    if byCommand[envelope.command] != nil {
-      byCommand[envelope.command]?.latest = index
+    func value(_ place: inout Int) -> Int { place }
+    let next = dropped + kept.count
+    // Finds it or takes the next place, with one search.
+    let place = value(&places[envelope.command, default: next])
+    if place < next {
+      kept[place - dropped].latest = index
     } else {
-      byCommand[envelope.command] = Session(
-        command: envelope.command, fingerprint: envelope.fingerprint, first: index, latest: index,
-        time: envelope.time)
-      order.append(envelope.command)
+      kept.append(
+        Session(
+          command: envelope.command, fingerprint: envelope.fingerprint, first: index,
+          latest: index, time: envelope.time))
     }
     prune(now: envelope.time)
   }
 
   private mutating func prune(now: Timestamp) {
     let horizon = now.adding(seconds: -Sessions.age / 1000)
-    while head < order.count, let oldest = byCommand[order[head]],
-      byCommand.count > Sessions.limit || oldest.time < horizon
-    {
-      byCommand[order[head]] = nil
-      forgotten = max(forgotten ?? oldest.command.drawn, oldest.command.drawn)
+    while head < kept.count, kept.count - head > Sessions.limit || kept[head].time < horizon {
+      let drawn = kept[head].command.drawn
+      places[kept[head].command] = nil
+      forgotten = max(forgotten ?? drawn, drawn)
       head += 1
     }
-    if head > 1024, head > order.count / 2 {
-      order.removeFirst(head)
+    if head > 1024, head > kept.count / 2 {
+      kept.removeFirst(head)
+      dropped += head
       head = 0
     }
   }
 
   package static func == (a: Sessions, b: Sessions) -> Bool {
-    a.forgotten == b.forgotten && a.byCommand == b.byCommand
-      && a.order[a.head...].elementsEqual(b.order[b.head...])
+    a.forgotten == b.forgotten && a.kept[a.head...].elementsEqual(b.kept[b.head...])
   }
 }

@@ -42,12 +42,10 @@ extension Cluster {
     out.put(lastIndex)
     out.put(lastTime)
     out.put(endpointIndex)
+    var before: Sessions.Session?
     out.put(sessions.all) { out, session in
-      out.put(session.command)
-      out.putFixed(session.fingerprint)
-      out.put(session.first)
-      out.put(session.latest)
-      out.put(session.time)
+      out.put(session, after: before)
+      before = session
     }
     out.put(sessions.forgotten) { $0.put($1) }
     out.putFixed(checksum(out.bytes[...]))
@@ -92,7 +90,9 @@ extension Cluster {
     let lastTime = try input.time()
     let endpointIndex = try input.number()
     var sessions: [Sessions.Session] = []
-    for _ in 0..<(try input.count()) { sessions.append(try input.session()) }
+    let sessionCount = try input.count()
+    sessions.reserveCapacity(min(sessionCount, Sessions.limit))
+    for _ in 0..<sessionCount { sessions.append(try input.session(after: sessions.last)) }
     let forgotten = try input.flag() ? try input.time() : nil
     self.init(
       id: id, incarnation: incarnation, formed: formed, nodes: nodes, departed: departed,
@@ -125,6 +125,19 @@ extension PackedWriter {
   fileprivate mutating func put(_ id: CommandID) {
     putFixed(id.high)
     putFixed(id.low)
+  }
+
+  /// There are thousands, so what is nearly as in the one before is told by the difference: from
+  /// 38 bytes to some 24. Differences wrap round, so that any value can be told.
+  fileprivate mutating func put(_ session: Sessions.Session, after previous: Sessions.Session?) {
+    let time = session.time.milliseconds
+    put(session.first &- (previous?.first ?? 0))
+    put(session.latest &- session.first)
+    put(UInt64(bitPattern: time &- (previous?.time.milliseconds ?? 0)))
+    put((UInt64(bitPattern: time) &- session.command.high >> 16) & 0xffff_ffff_ffff)
+    put(session.command.high & 0xffff)
+    putFixed(session.command.low)
+    putFixed(session.fingerprint)
   }
 
   fileprivate mutating func put(_ attribution: Attribution) {
@@ -332,9 +345,16 @@ extension PackedReader {
     return policy
   }
 
-  fileprivate mutating func session() throws(Malformed) -> Sessions.Session {
-    Sessions.Session(
-      command: try command(), fingerprint: try fixed(), first: try number(), latest: try number(),
-      time: try time())
+  fileprivate mutating func session(
+    after previous: Sessions.Session?
+  ) throws(Malformed) -> Sessions.Session {
+    let first = (previous?.first ?? 0) &+ (try number())
+    let latest = first &+ (try number())
+    let time = (previous?.time.milliseconds ?? 0) &+ Int64(bitPattern: try number())
+    let drawn = UInt64(bitPattern: time) &- (try number())
+    let high = drawn << 16 | (try number()) & 0xffff
+    return Sessions.Session(
+      command: CommandID(high: high, low: try fixed()), fingerprint: try fixed(), first: first,
+      latest: latest, time: Timestamp(milliseconds: time))
   }
 }

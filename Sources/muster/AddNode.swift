@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct AddNode: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "add-node",
     abstract: "Make an invitation and print what to type on the node that joins.",
     discussion: """
       One invitation holds two secrets: the first admits a control-plane node or a worker, the \

@@ -4,6 +4,7 @@ import History
 
 struct Bisect: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "bisect",
     abstract: "Find the first event after which something is otherwise.",
     discussion: """
       The condition is one of facts, like ha.canLose>=1 or nodes.n2.datastoreRole=voter (muster \

@@ -4,6 +4,7 @@ import History
 
 struct Bundle: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "bundle",
     abstract: "Write a support archive that is safe to mail.",
     discussion: """
       It holds what the log says and what the tools find in it, and says first what that is. No \

@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct Config: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "config",
     abstract: "Print this node's kubeconfig.",
     discussion: """
       On a control-plane node it holds the administrator's certificate and key and can be used \

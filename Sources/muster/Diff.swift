@@ -4,6 +4,7 @@ import History
 
 struct Diff: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "diff",
     abstract: "Compare two moments, or two histories.",
     discussion: """
       Each side is a moment (\(Selector.forms)), or the path of another node's data directory or \

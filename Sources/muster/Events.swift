@@ -5,6 +5,7 @@ import Membership
 
 struct Events: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "events",
     abstract: "Show what happened, from the log of events.",
     discussion: """
       Works beside a running agent, on a stopped node's data directory and on an exported file. A \

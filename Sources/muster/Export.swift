@@ -4,6 +4,7 @@ import History
 
 struct Export: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "export",
     abstract: "Write history into one file that can be mailed and read anywhere.",
     discussion: """
       The file holds events as they were written, with their hashes: every changed byte is found \

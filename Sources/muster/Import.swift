@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "import",
     abstract: "Make a log of an exported file: to look at, or to begin a new cluster with.",
     discussion: """
       With a folder: a scratch copy to read with --file FOLDER. No agent runs on it, and a folder \

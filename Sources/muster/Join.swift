@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct Join: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "join",
     abstract: "Join this node to the cluster that printed the connection string.",
     discussion: """
       Take the string from muster add-node on a node of that cluster. What this node's own \

@@ -7,6 +7,7 @@ import ArgumentParser
 
 struct Kubectl: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "kubectl",
     abstract: "Run kubectl with this node's kubeconfig.",
     discussion: """
       All words go to the kubectl that is found in PATH, but --data-dir, which says which local \

@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct Leave: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "leave",
     abstract: "Take this node out of its cluster; it goes on as a fresh cluster of its own.",
     discussion: """
       Refused (exit code 3) where the other nodes could not stay available. A node that was \

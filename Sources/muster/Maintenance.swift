@@ -3,6 +3,7 @@ import ArgumentParser
 
 struct Maintenance: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "maintenance",
     abstract: "Say that a node may be away for a while, or that it is back.",
     discussion: """
       In maintenance a node does not lead, and lends its vote to a control-plane node that is in \
@@ -12,6 +13,7 @@ struct Maintenance: AsyncParsableCommand {
 
   struct Enter: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "enter",
       abstract: "Take leadership and vote from a node, before it is switched off.")
 
     @OptionGroup var agent: LocalAgent
@@ -36,6 +38,7 @@ struct Maintenance: AsyncParsableCommand {
 
   struct Exit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "exit",
       abstract: "Give a node back what it lent.")
 
     @OptionGroup var agent: LocalAgent

@@ -1,5 +1,7 @@
 // The command line: words in, words out. Every command asks the local agent over its admin socket;
 // here is only how that is said. Results go to standard output, everything else to standard error.
+//
+// Every command says its name: the parser would find out those of all by reflection, at each start.
 
 import Agent
 import ArgumentParser

@@ -4,6 +4,7 @@ import History
 
 struct Nodes: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "nodes",
     abstract: "List the nodes, as kubectl get nodes does.")
 
   enum Format: String, ExpressibleByArgument, CaseIterable {

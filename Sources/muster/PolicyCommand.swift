@@ -9,6 +9,7 @@ struct PolicyCommand: AsyncParsableCommand {
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "show",
       abstract: "Show how many nodes vote and stand by, and when a silence is a loss.")
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -33,6 +34,7 @@ struct PolicyCommand: AsyncParsableCommand {
 
   struct Set: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "set",
       abstract: "Change a setting, for the whole cluster.",
       discussion: """
         voters 1, 3, 5 or 7 (3): how many nodes vote, if so many are there.

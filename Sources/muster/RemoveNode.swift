@@ -4,6 +4,7 @@ import History
 
 struct RemoveNode: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "remove-node",
     abstract: "Remove a node that left, or that is gone.",
     discussion: """
       A node that left or has been unreachable for 30 s needs no force; one that is alive should \

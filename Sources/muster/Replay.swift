@@ -4,6 +4,7 @@ import History
 
 struct Replay: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "replay",
     abstract: "Build everything anew from the log and compare it with what is.",
     discussion: """
       Every hash is computed anew, every event decoded and folded. Beside a running agent its \

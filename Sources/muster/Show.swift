@@ -4,6 +4,7 @@ import History
 
 struct Show: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "show",
     abstract: "Show one event: what it changed, what caused it and what it caused.")
 
   @OptionGroup var origin: HistoryOrigin

@@ -4,6 +4,7 @@ import History
 
 struct Status: AsyncParsableCommand, TellsTolerance {
   static let configuration = CommandConfiguration(
+    commandName: "status",
     abstract: "Show whether the cluster is highly available, and what it can lose.",
     discussion: """
       Answers without a leader too and says how old the answer is. high-availability is yes if \

@@ -4,6 +4,7 @@ import History
 
 struct Timeline: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "timeline",
     abstract: "Draw history as a page for any browser, which loads nothing from the network.")
 
   @OptionGroup var origin: HistoryOrigin

@@ -9,7 +9,7 @@ struct TokenCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List invitations, without their secrets.")
+      commandName: "list", abstract: "List invitations, without their secrets.")
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
       case pretty, json, yaml
@@ -32,7 +32,7 @@ struct TokenCommand: AsyncParsableCommand {
 
   struct Revoke: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Revoke an invitation: it admits nobody any more.")
+      commandName: "revoke", abstract: "Revoke an invitation: it admits nobody any more.")
 
     @OptionGroup var agent: LocalAgent
     @OptionGroup var patience: Patience

@@ -4,6 +4,7 @@ import History
 
 struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "verify",
     abstract: "Check that no byte of history changed and that all of it fits together.",
     discussion: """
       With --cluster the running agent asks all control-plane nodes for their hash at the lowest \

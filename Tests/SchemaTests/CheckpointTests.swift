@@ -72,6 +72,27 @@ struct CheckpointTests {
     #expect(try Cluster(packed: Cluster().packed()) == Cluster())
   }
 
+  @Test("with sessions of any ids, indexes and times")
+  func sessions() throws {
+    var random = SystemRandomNumberGenerator()
+    func number() -> UInt64 {
+      [0, 1, .max, 1 << 47, .random(in: 0...(.max), using: &random)].randomElement(
+        using: &random)!
+    }
+    for count in [0, 1, 2, 300] {
+      let sessions = (0..<count).map { _ in
+        Sessions.Session(
+          command: CommandID(high: number(), low: number()), fingerprint: number(),
+          first: number(), latest: number(),
+          time: Timestamp(milliseconds: Int64(bitPattern: number())))
+      }
+      let state = Cluster(
+        id: Samples.cluster, incarnation: 1, formed: Timestamp(milliseconds: 0),
+        sessions: Sessions(restoring: sessions, forgotten: nil))
+      #expect(try Cluster(packed: state.packed()).sessions.all == sessions)
+    }
+  }
+
   @Test("One flipped bit, one byte less or one more, and it is not read")
   func damage() {
     let bytes = everything.packed()
