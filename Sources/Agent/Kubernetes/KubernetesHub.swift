@@ -84,7 +84,10 @@ final class KubernetesHub: Sendable {
 
   /// The state after an event.
   /// - Throws: `KubernetesError` 410 if history does not go back so far; `Fault`.
-  func state(at index: UInt64) throws -> Cluster {
+  func state(at index: UInt64) async throws -> Cluster {
+    // Most watches begin at what was just listed, which need not be folded again.
+    let now = await node.driver.look { $0.cluster }
+    if now.lastIndex == index { return now }
     let history = history
     guard try history.knowsState(at: index) else { throw KubernetesError.expired(index) }
     return try history.state(at: index)
