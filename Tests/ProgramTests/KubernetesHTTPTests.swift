@@ -1,5 +1,5 @@
-// What stands under kubectl: credentials, resource versions, watches, and requests that nobody should
-// send.
+// What stands under kubectl: credentials, resource versions, watches, and requests that nobody
+// should send.
 
 import Foundation
 import Testing

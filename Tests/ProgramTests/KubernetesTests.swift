@@ -1,4 +1,5 @@
-// The Kubernetes API of a node: as kubectl sees it, as a worker reaches it, and as nobody else does.
+// The Kubernetes API of a node: as kubectl sees it, as a worker reaches it, and as nobody else
+// does.
 
 import Foundation
 import Synchronization

@@ -1,5 +1,5 @@
-// What a request asks for, read from its path, its query and its Accept header. Nothing here trusts a
-// byte of it: what cannot be read is told, with the place and the reason.
+// What a request asks for, read from its path, its query and its Accept header. Nothing here
+// trusts a byte of it: what cannot be read is told, with the place and the reason.
 
 import Membership
 
