@@ -145,7 +145,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "HistoryTests",
-      dependencies: ["History", "EventLog", "Projections", "Membership", "Schema", "Raft"],
+      dependencies: [
+        "History", "EventLog", "Projections", "Membership", "Schema", "Raft",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(
