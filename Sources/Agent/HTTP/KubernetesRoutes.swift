@@ -186,7 +186,7 @@ struct KubernetesRoutes: HTTPResponder {
     let now = await hub.here()
     if now.index == exact { return now }
     return try await withTaskExecutorPreference(globalConcurrentExecutor) {
-      let state = try hub.state(at: exact)
+      let state = try await hub.state(at: exact)
       var sightings = KubernetesView.sightings(state, outlook: nil, now: state.lastTime)
       sightings.statuses.merge(hub.sightings(toldAt: exact).statuses) { $1 }
       return KubernetesView(state, sightings)

@@ -1,6 +1,6 @@
-// Who may read the Kubernetes API: whoever shows a client certificate of the Kubernetes CA, and every
-// member of the cluster, by the key that the log knows it by. Workers have no other credentials, and
-// lose these with their membership.
+// Who may read the Kubernetes API: whoever shows a client certificate of the Kubernetes CA, and
+// every member of the cluster, by the key that the log knows it by. Workers have no other
+// credentials, and lose these with their membership.
 
 import Membership
 import NIOCore

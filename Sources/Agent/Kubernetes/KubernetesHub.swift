@@ -1,11 +1,12 @@
 // Where everybody who reads the Kubernetes API of this node gets the present from.
 //
-// While anybody watches, one task looks at the replica when it applied something and once a second for
-// what only live observation knows; all watchers share what it saw. While nobody does, nothing runs.
+// While anybody watches, one task looks at the replica when it applied something and once a second
+// for what only live observation knows; all watchers share what it saw. While nobody does, nothing
+// runs.
 //
-// Readiness is no event and has no index. So that a watch which continues a list neither repeats all of
-// it nor misses a change between the two, the hub remembers what was told of readiness in the lists of
-// late; what it cannot know that a client knows, a watch tells again.
+// Readiness is no event and has no index. So that a watch which continues a list neither repeats
+// all of it nor misses a change between the two, the hub remembers what was told of readiness in
+// the lists of late; what it cannot know that a client knows, a watch tells again.
 
 import History
 import Membership
@@ -84,7 +85,10 @@ final class KubernetesHub: Sendable {
 
   /// The state after an event.
   /// - Throws: `KubernetesError` 410 if history does not go back so far; `Fault`.
-  func state(at index: UInt64) throws -> Cluster {
+  func state(at index: UInt64) async throws -> Cluster {
+    // Most watches begin at what was just listed, which need not be folded again.
+    let now = await node.driver.look { $0.cluster }
+    if now.lastIndex == index { return now }
     let history = history
     guard try history.knowsState(at: index) else { throw KubernetesError.expired(index) }
     return try history.state(at: index)

@@ -1,7 +1,8 @@
 // What the Kubernetes API of a node serves, and how its clients are told.
 //
 // Discovery names only what there is. Pods, events and leases are answered, and are none, because
-// `kubectl describe node` asks for them without looking; who looks learns that this server has none.
+// `kubectl describe node` asks for them without looking; who looks learns that this server has
+// none.
 
 import History
 

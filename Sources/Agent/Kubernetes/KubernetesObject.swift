@@ -1,4 +1,5 @@
-// One object of the Kubernetes API as a value: what the log says of it and, for nodes, what is seen.
+// One object of the Kubernetes API as a value: what the log says of it and, for nodes, what is
+// seen.
 //
 // It is kept as facts and becomes a document only when it is sent, so that thousands can be held,
 // compared and shared. Two of them that differ only in when they were looked at are the same.

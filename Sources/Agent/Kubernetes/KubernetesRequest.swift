@@ -1,5 +1,5 @@
-// What a request asks for, read from its path, its query and its Accept header. Nothing here trusts a
-// byte of it: what cannot be read is told, with the place and the reason.
+// What a request asks for, read from its path, its query and its Accept header. Nothing here
+// trusts a byte of it: what cannot be read is told, with the place and the reason.
 
 import Membership
 
@@ -190,7 +190,9 @@ struct KubernetesOptions: Equatable {
       if number > 0 { limit = Int(clamping: number) }
     case "continue":
       if !value.isEmpty { next = try KubernetesPage(token: value) }
-    case "timeoutSeconds": timeout = try Self.number(name, value)
+    case "timeoutSeconds":
+      let number = try Self.number(name, value)
+      if number > 0 { timeout = number }
     case "includeObject":
       guard let include = KubernetesTable.Include(rawValue: value.isEmpty ? "Metadata" : value)
       else {

@@ -1,4 +1,5 @@
-// Label and field selectors, as k8s.io/apimachinery reads them (labels.Parse, fields.ParseSelector).
+// Label and field selectors, as k8s.io/apimachinery reads them (labels.Parse,
+// fields.ParseSelector).
 
 /// What of a kind is meant: by labels, fields and namespace. A value, so that a watch can ask it of
 /// an object as it was and as it is.

@@ -45,7 +45,9 @@ struct KubernetesStream: Sendable {
   }
 
   private func run(_ lines: inout Lines) async throws {
-    let end = ContinuousClock.now + .seconds(Int64(min(options.timeout ?? 1800, Self.longest)))
+    // Not all at once come again those that began at once.
+    let usual = Self.longest / 2 + Random.number() % (Self.longest / 2)
+    let end = ContinuousClock.now + .seconds(Int64(min(options.timeout ?? usual, Self.longest)))
     try await Departures.report(on: channel, to: hub.news)
     var shown: KubernetesShown
     var index: UInt64
@@ -90,7 +92,7 @@ struct KubernetesStream: Sendable {
   ) async throws -> (KubernetesShown, UInt64) {
     try await hub.reach(version)
     let history = hub.history
-    var replay = KubernetesReplay(try hub.state(at: version), kind)
+    var replay = KubernetesReplay(try await hub.state(at: version), kind)
     let view = KubernetesView(replay.state, hub.sightings(toldAt: version))
     var shown = KubernetesShown(options.selection, view.objects(kind))
     while replay.state.lastIndex < history.head {

@@ -1,7 +1,7 @@
 // What a watcher is told: the difference between what it was shown and what is.
 //
-// A watcher holds no queue. It has a place in the log and what it was last shown of each object; how
-// far it reads is up to it, and who reads slowly is told of fewer steps, never of wrong ones.
+// A watcher holds no queue. It has a place in the log and what it was last shown of each object;
+// how far it reads is up to it, and who reads slowly is told of fewer steps, never of wrong ones.
 
 import History
 import Membership
