@@ -45,14 +45,7 @@ struct AgentCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("Voters are spread over these (default: 1).", valueName: "text"))
   var failureDomain: String?
-  @Option(
-    help: ArgumentHelp(
-      "trace, debug, info, notice, warning, error or critical (default: info).",
-      valueName: "level"))
-  var logLevel: String?
-  @Option(
-    help: ArgumentHelp("text or json, on standard error (default: text).", valueName: "format"))
-  var logFormat: String?
+  @OptionGroup var log: LogOptions
 
   func run() async throws {
     var options = AgentOptions()
@@ -70,8 +63,8 @@ struct AgentCommand: AsyncParsableCommand {
     options.apiserverPort = try apiserverPort ?? number("MUSTER_APISERVER_PORT")
     options.apiserverEndpoint = apiserverEndpoint ?? environment("MUSTER_APISERVER_ENDPOINT")
     options.failureDomain = failureDomain ?? environment("MUSTER_FAILURE_DOMAIN")
-    options.logLevel = logLevel ?? environment("MUSTER_LOG_LEVEL")
-    options.logFormat = logFormat ?? environment("MUSTER_LOG_FORMAT")
+    options.logLevel = log.level
+    options.logFormat = log.format
     try await Daemon.run(options)
   }
 
