@@ -14,19 +14,12 @@ struct AgentCommand: AsyncParsableCommand {
 
   @OptionGroup var agent: LocalAgent
   @OptionGroup var node: NodeOptions
-  @Option(
-    help: ArgumentHelp(
-      "trace, debug, info, notice, warning, error or critical (default: info).",
-      valueName: "level"))
-  var logLevel: String?
-  @Option(
-    help: ArgumentHelp("text or json, on standard error (default: text).", valueName: "format"))
-  var logFormat: String?
+  @OptionGroup var log: LogOptions
 
   func run() async throws {
     var options = try node.options(agent)
-    options.logLevel = logLevel ?? environment("MUSTER_LOG_LEVEL")
-    options.logFormat = logFormat ?? environment("MUSTER_LOG_FORMAT")
+    options.logLevel = log.level
+    options.logFormat = log.format
     try await Daemon.run(options)
   }
 }

@@ -26,6 +26,7 @@ extension Daemon {
     // A file over its size limit is a failed write, not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
     signal(SIGPIPE, SIG_IGN)
+    OpenFiles.raiseLimit()
     let options = try given.merged()
     let directory = DataDirectory(options.dataDirectory)
     try directory.prepare()

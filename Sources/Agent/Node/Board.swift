@@ -34,6 +34,8 @@ final class Board: Sendable {
     var onPeers: (@Sendable ([PeerTarget]) -> Void)?
   }
   private let state: Mutex<State>
+  /// The answer to followers of the endpoints, as it was encoded last.
+  private let told = Mutex<(answer: EndpointsAnswer, body: ByteBuffer)?>(nil)
   private let context: NodeContext
   private let own: NodeID
   private let hello: Hello
@@ -46,9 +48,11 @@ final class Board: Sendable {
     self.context = context
     self.log = log
     self.own = own
-    applied = Versioned(loop: context.coreLoop)
-    endpoints = Versioned(loop: context.coreLoop)
-    leadershipChanges = Versioned(loop: context.coreLoop)
+    // Those who wait are HTTP's; ten thousand of their timers are no business of the replica's loop.
+    let loop = context.group.next()
+    applied = Versioned(loop: loop)
+    endpoints = Versioned(loop: loop)
+    leadershipChanges = Versioned(loop: loop)
     var directory = Directory(cluster: cluster)
     let letter = try IntroductionLetter.load(context.directory)
     for member in letter.members {
@@ -64,6 +68,17 @@ final class Board: Sendable {
   }
 
   var directory: Directory { state.withLock { $0.directory } }
+  /// What followers are told of the endpoints, encoded once for all of them.
+  func endpointsAnswer() throws -> (answer: EndpointsAnswer, body: ByteBuffer) {
+    let answer = state.withLock { $0.directory.endpoints }
+    return try told.withLock { told in
+      if let told, told.answer == answer { return told }
+      let new = (answer, ByteBuffer(bytes: try JSON.encode(answer)))
+      told = new
+      return new
+    }
+  }
+
   var appliedIndex: UInt64 { state.withLock { $0.appliedIndex } }
   var leader: NodeID? { state.withLock { $0.leader } }
 
