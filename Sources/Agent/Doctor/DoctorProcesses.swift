@@ -1,5 +1,5 @@
-// What the doctor reads of processes, locks and ports under /proc: looking takes no lock and binds no
-// port, so that an agent that starts in the same moment is not disturbed.
+// What the doctor reads of processes, locks and ports under /proc: looking takes no lock and binds
+// no port, so that an agent that starts in the same moment is not disturbed.
 
 import FoundationEssentials
 
