@@ -79,16 +79,19 @@ private struct OriginSearch {
   mutating func origin(of path: String) throws -> UInt64? {
     let parts = path.split(separator: ".").map(String.init)
     switch parts.first {
-    case "cluster": return history.first == 1 ? 1 : nil
+    case "cluster":
+      if state.incarnation == 1 { return history.first == 1 ? 1 : nil }
+      return try history.last(atOrBefore: index, types: [.clusterImported])?.index
     case "leader": return try history.last(atOrBefore: index, types: [.leaderElected])?.index
     case "endpoints": return state.endpointIndex
     case "change": return state.joint?.index
+    case "policy": return state.policyIndex
     case "departure": return state.departure?.index
     case "ha": return try availabilityOrigin(path)
     case "nodes" where path == "nodes.count":
       return try history.last(
         atOrBefore: index,
-        types: [.clusterFormed, .nodeJoined, .nodeLeft, .nodeRemoved])?.index
+        types: [.clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved])?.index
     case "nodes": return try nodeOrigin(path)
     case "departed":
       return parts.dropFirst().first.flatMap { NodeID($0) }.flatMap { state.departed($0)?.index }
@@ -124,6 +127,8 @@ private struct OriginSearch {
         atOrBefore: index, types: [.replicaLost, .replicaRefetched]
       ) { $0.concerns(member.id) }
       return found?.index ?? member.joinIndex
+    case "maintenance": return member.maintenance?.index
+    case "voteLentTo": return try roleOrigin(member)
     case "apiserverReady" where !member.isActive:
       if case .left(let index, _) = member.state { return index }
       return member.endpointIndex

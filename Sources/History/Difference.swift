@@ -88,7 +88,11 @@ package struct Fork: Sendable {
   package init(_ a: History, _ b: History) throws {
     names = (a.source.name, b.source.name)
     heads = (a.head, b.head)
-    guard a.source.cluster == b.source.cluster else {
+    // A cluster that was imported has the history of another one.
+    let isRelated =
+      try a.source.chainHash(at: max(a.first, b.first))
+      .map { try $0 == b.source.chainHash(at: max(a.first, b.first)) } ?? false
+    guard a.source.cluster == b.source.cluster || isRelated else {
       throw Unanswerable(
         "\(names.a) is of cluster \(a.source.cluster), \(names.b) of cluster \(b.source.cluster): "
           + "their histories have nothing in common", exitCode: 65)

@@ -64,6 +64,7 @@ extension Event {
   package var nodes: [NodeID] {
     switch self {
     case .clusterFormed(let formed): [formed.first.id]
+    case .clusterImported(let imported): [imported.first.id]
     case .leaderElected(let elected): [elected.node]
     case .nodeJoined(let joined): [joined.node.id]
     case .nodeLeft(let left): [left.node]
@@ -75,7 +76,9 @@ extension Event {
     case .nodeRecovered(let recovered): [recovered.node]
     case .replicaLost(let lost): [lost.node]
     case .replicaRefetched(let refetched): [refetched.node]
-    case .tokenIssued, .tokenRevoked, .rolesSettled: []
+    case .maintenanceEntered(let entered): [entered.node]
+    case .maintenanceExited(let exited): [exited.node]
+    case .tokenIssued, .tokenRevoked, .rolesSettled, .policyChanged: []
     }
   }
 }

@@ -58,6 +58,7 @@ extension Event {
       switch self {
       case .clusterFormed(let formed):
         [("cluster", .text(formed.cluster.description))] + formed.first.fields
+      case .clusterImported(let imported): imported.fields
       case .leaderElected(let elected): [node(elected.node)]
       case .tokenIssued(let token): token.fields
       case .tokenRevoked(let revoked): [("token", .text(revoked.id.description))]
@@ -81,9 +82,23 @@ extension Event {
         ]
       case .replicaRefetched(let refetched):
         [node(refetched.node), ("upTo", .number(refetched.index))]
+      case .maintenanceEntered(let entered):
+        [node(entered.node), ("until", .text(entered.until?.rfc3339Milliseconds))]
+      case .maintenanceExited(let exited): [node(exited.node)]
+      case .policyChanged(let change): change.fields
       }
     fields.sort { $0.0 < $1.0 }
     return .object(fields)
+  }
+}
+
+extension ClusterImported {
+  fileprivate var fields: [(String, Document)] {
+    [
+      ("cluster", .text(cluster.description)), ("sourceCluster", .text(source.description)),
+      ("sourceIndex", .number(sourceIndex)), ("sourceHash", .text(sourceHash.description)),
+      ("sourceFile", .text(file?.description)),
+    ] + first.fields
   }
 }
 
@@ -150,5 +165,17 @@ extension RoleAssigned {
       ]
     }
     return fields
+  }
+}
+
+extension PolicyChanged {
+  /// What changed, and nothing of what stays.
+  fileprivate var fields: [(String, Document)] {
+    let numbers: [(String, UInt32?)] = [
+      ("voters", voters), ("standbys", standbys), ("suspectAfterMilliseconds", suspectAfter),
+      ("recoverAfterMilliseconds", recoverAfter),
+    ]
+    return numbers.compactMap { name, value in value.map { (name, .number(UInt64($0))) } }
+      + (spread.map { [("spread", .truth($0))] } ?? [])
   }
 }

@@ -51,6 +51,7 @@ package struct Examination: Sendable {
           throw HistoryFault(index: recorded.index, text: "its term is before the one before it")
         }
         times = (times.first ?? recorded.envelope.time, recorded.envelope.time, recorded.term)
+        try Self.checkOrigin(recorded, in: history)
         kinds[recorded.envelope.event.type.name, default: 0] += 1
         next += 1
         return true
@@ -70,6 +71,19 @@ package struct Examination: Sendable {
         "every event fits the ones before it"
           + (stored == 0 ? "" : "; \(stored) stored states are what their events make")
       )
+    }
+  }
+
+  /// A history that was imported is the one that the import names. Hashes of what was redacted are
+  /// its own.
+  private static func checkOrigin(_ recorded: RecordedEvent, in history: History) throws {
+    guard case .clusterImported(let imported) = recorded.envelope.event,
+      history.source.redaction == nil,
+      let hash = try history.source.chainHash(at: imported.sourceIndex)
+    else { return }
+    guard hash.bytes == imported.sourceHash.bytes else {
+      throw HistoryFault(
+        index: recorded.index, text: "it follows another history than the one it names")
     }
   }
 

@@ -22,6 +22,9 @@ package struct Redaction: Sendable {
     case .clusterFormed(var formed):
       formed.first.endpoints = redacted(formed.first.endpoints)
       envelope.event = .clusterFormed(formed)
+    case .clusterImported(var imported):
+      imported.first.endpoints = redacted(imported.first.endpoints)
+      envelope.event = .clusterImported(imported)
     case .nodeJoined(var joined):
       joined.node.endpoints = redacted(joined.node.endpoints)
       envelope.event = .nodeJoined(joined)
@@ -29,7 +32,8 @@ package struct Redaction: Sendable {
       refreshed.endpoints = redacted(refreshed.endpoints)
       envelope.event = .endpointRefreshed(refreshed)
     case .leaderElected, .tokenIssued, .tokenRevoked, .nodeLeft, .nodeRemoved, .roleAssigned,
-      .rolesSettled, .nodeSuspected, .nodeRecovered, .replicaLost, .replicaRefetched:
+      .rolesSettled, .nodeSuspected, .nodeRecovered, .replicaLost, .replicaRefetched,
+      .maintenanceEntered, .maintenanceExited, .policyChanged:
       break
     }
     entry.payload = envelope.encoded()

@@ -1,61 +1,51 @@
-// An exported history made a log again, to look at with every tool. The hashes come out as they
-// were, since the bytes are; states are stored on the way, so that any moment is found quickly.
+// A history made a log again: to look at with every tool, or to go on from. The hashes come out as
+// they were, since the bytes are. States are stored on the way: any moment is found quickly.
 
-import EventLog
-import Membership
-import Raft
+package import EventLog
+package import Membership
+package import Raft
 import Schema
 import Synchronization
 
 extension History {
   /// Makes a log in a folder that is not there yet.
-  /// - Throws: `Fault`, also `.inUse` if the folder is there; `Unanswerable` if the log made has
-  ///   another hash at its end.
-  package func restore(to directory: String) throws {
+  /// - Parameters:
+  ///   - owner: whose log it becomes; whose it was if nil.
+  ///   - end: makes one more entry, from the state after the last event and that one's term.
+  ///   - progress: told, now and then, through which index events are read.
+  /// - Throws: `Fault`, also `.inUse` if the folder is there; `HistoryFault` where an event cannot
+  ///   be understood or contradicts those before it; `Unanswerable` if the log made has another
+  ///   hash at its end; what `end` throws.
+  package func restore(
+    to directory: String, as owner: LogIdentity? = nil,
+    adding end: ((_ state: Cluster, _ term: UInt64) throws -> Entry)? = nil,
+    progress: (UInt64) -> Void = { _ in }
+  ) throws {
     guard let hash = try source.chainHash(at: first - 1) else {
       throw Unanswerable("the hash before index \(first) is not held", exitCode: 65)
     }
-    let base = LogBase(
-      index: first - 1, term: source.baseTerm, chainHash: hash)
+    let base = LogBase(index: first - 1, term: source.baseTerm, chainHash: hash)
     try EventLog.create(
       directory: directory,
-      identity: LogIdentity(
-        cluster: source.cluster.rawValue, node: source.node.rawValue, firstIndex: first),
+      identity: owner
+        ?? LogIdentity(
+          cluster: source.cluster.rawValue, node: source.node.rawValue, firstIndex: first),
       base: base)
     let log = try EventLog.open(directory: directory, mode: .readWrite)
     defer { log.close() }
-    let failure = Mutex<Fault?>(nil)
-    var entries: [Entry] = []
-    var term = base.term
-    var state = try knowsState(at: first - 1) ? self.state(at: first - 1) : nil
-    var plan = CheckpointPlan()
-    func submit(through index: UInt64) {
-      var checkpoint: Checkpoint?
-      if let state, plan.isDue(at: index) {
-        checkpoint = Checkpoint(index: index, bytes: state.packed())
-      }
-      let hard = HardState(term: term, vote: 0, commit: index)
-      log.submit(
-        LogWrite(
-          entries: entries, hardState: hard, checkpoint: checkpoint,
-          dropsCheckpoint: checkpoint.flatMap { plan.store($0) }
-        ) { result in
-          if case .failure(let fault) = result {
-            failure.withLock { if $0 == nil { $0 = fault } }
-          }
-        })
-      entries = []
-    }
+    var copy = LogCopy(
+      log: log, after: base, state: try knowsState(at: first - 1) ? state(at: first - 1) : nil)
     try source.forEach(from: first, through: head) { entry in
-      entries.append(entry)
-      term = entry.term
-      if state != nil { try Self.apply(Self.event(entry), to: &state!) }
-      if UInt64(entries.count) >= CheckpointPlan.spacing { submit(through: entry.index) }
-      return failure.withLock { $0 == nil }
+      if try copy.append(entry) { progress(entry.index) }
+      return !copy.hasFailed
     }
-    submit(through: head)
-    log.close()
-    if let fault = failure.withLock({ $0 }) { throw fault }
+    if let end {
+      guard let state = copy.state else {
+        throw Unanswerable("the state at index \(head) is not known", exitCode: 65)
+      }
+      _ = try copy.append(end(state, copy.term))
+    }
+    try copy.finish()
     let made = try EventLog.open(directory: directory, mode: .readOnly)
     defer { made.close() }
     guard try made.chainHash(at: head) == source.chainHash(at: head) else {
@@ -63,5 +53,66 @@ extension History {
         "the log made in \(directory) has another hash at index \(head) than \(source.name)",
         exitCode: 65)
     }
+  }
+}
+
+/// A log being written from its first entry on, all of it committed.
+private struct LogCopy {
+  private let log: EventLog
+  /// The state after the last entry; nil where it is not known.
+  private(set) var state: Cluster?
+  /// Of the last entry.
+  private(set) var term: UInt64
+  private var index: UInt64
+  private var plan = CheckpointPlan()
+  private var entries: [Entry] = []
+  private let failure = FirstFault()
+
+  private final class FirstFault: Sendable {
+    let fault = Mutex<Fault?>(nil)
+  }
+
+  init(log: EventLog, after base: LogBase, state: Cluster?) {
+    self.log = log
+    self.state = state
+    term = base.term
+    index = base.index
+  }
+
+  var hasFailed: Bool { failure.fault.withLock { $0 != nil } }
+
+  /// - Returns: whether what was taken is on its way to the disk.
+  mutating func append(_ entry: Entry) throws -> Bool {
+    entries.append(entry)
+    (term, index) = (entry.term, entry.index)
+    if state != nil { try History.apply(History.event(entry), to: &state!) }
+    guard UInt64(entries.count) >= CheckpointPlan.spacing else { return false }
+    submit()
+    return true
+  }
+
+  private mutating func submit() {
+    var checkpoint: Checkpoint?
+    if let state, plan.isDue(at: index) {
+      checkpoint = Checkpoint(index: index, bytes: state.packed())
+    }
+    let hard = HardState(term: term, vote: 0, commit: index)
+    log.submit(
+      LogWrite(
+        entries: entries, hardState: hard, checkpoint: checkpoint,
+        dropsCheckpoint: checkpoint.flatMap { plan.store($0) }
+      ) { [failure] result in
+        if case .failure(let fault) = result {
+          failure.fault.withLock { if $0 == nil { $0 = fault } }
+        }
+      })
+    entries = []
+  }
+
+  /// Writes what waits, and closes the log.
+  mutating func finish() throws {
+    submit()
+    log.close()
+    if let fault = failure.fault.withLock({ $0 }) { throw fault }
   }
 }

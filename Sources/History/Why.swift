@@ -123,7 +123,13 @@ package struct Why: Sendable {
       }
     }
     for gone in state.departed.suffix(3) {
-      ends.append((gone.index, "\(gone.name) is not listed any more"))
+      ends.append(
+        (
+          gone.index,
+          gone.how == .leftBehind
+            ? "nobody of the cluster before is listed any more"
+            : "\(gone.name) is not listed any more"
+        ))
     }
     return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
   }
@@ -169,7 +175,7 @@ package struct Why: Sendable {
     _ history: History, _ state: Cluster, _ id: NodeID
   ) throws -> [(index: UInt64?, words: String)] {
     let joined = try history.last(
-      atOrBefore: state.lastIndex, types: [.nodeJoined, .clusterFormed]
+      atOrBefore: state.lastIndex, types: [.nodeJoined, .clusterFormed, .clusterImported]
     ) { $0.concerns(id) }
     let role = try history.last(atOrBefore: state.lastIndex, types: [.roleAssigned]) {
       $0.assigns(id)
@@ -232,8 +238,8 @@ extension History {
     while let recorded = try last(
       atOrBefore: end,
       types: [
-        .clusterFormed, .roleAssigned, .rolesSettled, .nodeSuspected, .nodeRecovered, .nodeLeft,
-        .nodeRemoved, .replicaLost, .replicaRefetched,
+        .clusterFormed, .clusterImported, .roleAssigned, .rolesSettled, .nodeSuspected,
+        .nodeRecovered, .nodeLeft, .nodeRemoved, .replicaLost, .replicaRefetched,
       ])
     {
       guard try knowsState(at: recorded.index - 1) else { return nil }

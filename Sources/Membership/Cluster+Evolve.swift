@@ -58,6 +58,7 @@ extension Cluster {
     guard isFormed else { return "there is no cluster yet" }
     switch event {
     case .clusterFormed: return nil
+    case .clusterImported(let imported): return contradiction(imported)
     case .leaderElected(let elected):
       // Also a node whose departure it has in its log but not yet applied: Raft allows that.
       let known = roster.contains(elected.node) || departed(elected.node) != nil
@@ -90,6 +91,11 @@ extension Cluster {
     case .replicaRefetched(let refetched):
       if let why = inactive(refetched.node) { return why }
       return roster[refetched.node]?.lostSince == nil ? "it has lost nothing" : nil
+    case .maintenanceEntered(let entered): return inactive(entered.node)
+    case .maintenanceExited(let exited):
+      if let why = inactive(exited.node) { return why }
+      return roster[exited.node]?.maintenance == nil ? "it is not in maintenance" : nil
+    case .policyChanged(let change): return policy.changed(by: change).flaw
     }
   }
 
@@ -159,6 +165,7 @@ extension Cluster {
         Member(
           record: formed.first, joined: time, joinIndex: recorded.index, datastoreRole: .voter,
           endpointIndex: recorded.index))
+    case .clusterImported(let imported): apply(imported, recorded)
     case .leaderElected(let elected): leader = elected.node
     case .tokenIssued(let token):
       invitations.append(
@@ -177,6 +184,8 @@ extension Cluster {
         $0.state = .left(index: recorded.index, time: time)
         $0.apiserverReady = false
         $0.suspectedSince = nil
+        $0.maintenance = nil
+        $0.lentTo = nil
       }
       if let name = roster[left.node]?.name { leftByName[name] = left.node }
     case .nodeRemoved(let removed):
@@ -206,7 +215,20 @@ extension Cluster {
       roster.update(lost.node) { $0.lostSince = time }
     case .replicaRefetched(let refetched):
       roster.update(refetched.node) { $0.lostSince = nil }
+    case .maintenanceEntered(let entered):
+      roster.update(entered.node) {
+        $0.maintenance = .init(
+          index: recorded.index, since: $0.maintenance?.since ?? time, until: entered.until)
+      }
+    case .maintenanceExited(let exited):
+      roster.update(exited.node) { $0.maintenance = nil }
+    case .policyChanged(let change): apply(change, recorded)
     }
+  }
+
+  private mutating func apply(_ change: PolicyChanged, _ recorded: RecordedEvent) {
+    policy = policy.changed(by: change)
+    policyIndex = recorded.index
   }
 
   private mutating func apply(_ joined: NodeJoined, _ recorded: RecordedEvent) {
@@ -229,6 +251,7 @@ extension Cluster {
     if assigned.joint {
       joint = JointRoles(outgoing: voters, attribution: attribution, index: recorded.index)
     }
+    lend(assigned)
     for assignment in assigned.assignments {
       roster.update(assignment.node) { $0.datastoreRole = assignment.role }
     }
@@ -239,7 +262,26 @@ extension Cluster {
     }
   }
 
-  private mutating func bury(_ id: NodeID, _ how: Departed.How, _ recorded: RecordedEvent) {
+  /// Who votes in whose place, where a node in maintenance gives up its vote. That is over when it
+  /// votes again, or when the other one does not any more.
+  private mutating func lend(_ assigned: RoleAssigned) {
+    let gained = assigned.assignments.filter { $0.role == .voter }.map(\.node)
+    for member in controlPlane {
+      let assignment = assigned.assignments.first { $0.node == member.id }
+      if let heir = member.lentTo {
+        let heirsRole = assigned.assignments.first { $0.node == heir }
+        if assignment?.role == .voter || heirsRole.map({ $0.role != .voter }) == true {
+          roster.update(member.id) { $0.lentTo = nil }
+        }
+      } else if assigned.cause == .maintenance, let heir = gained.first, member.maintenance != nil,
+        member.datastoreRole == .voter, let assignment, assignment.role != .voter
+      {
+        roster.update(member.id) { $0.lentTo = heir }
+      }
+    }
+  }
+
+  mutating func bury(_ id: NodeID, _ how: Departed.How, _ recorded: RecordedEvent) {
     guard let member = roster[id] else { return }
     tombstones.append(
       Departed(
@@ -249,7 +291,7 @@ extension Cluster {
     if departure?.node == id { departure = nil }
   }
 
-  private mutating func enrol(_ member: Member) {
+  mutating func enrol(_ member: Member) {
     roster.append(member)
     if member.isControlPlane { controlPlaneIDs.append(member.id) }
   }
@@ -265,7 +307,7 @@ extension Cluster {
   /// applied, since to compare both lists at every event would cost more than all the rest.
   private func changesEndpoints(_ event: Event) -> Bool {
     switch event {
-    case .clusterFormed: true
+    case .clusterFormed, .clusterImported: true
     case .nodeJoined(let joined): joined.node.role == .controlPlane
     case .nodeLeft(let left): roster.look(at: left.node) { $0.isControlPlane } ?? false
     case .nodeRemoved(let removed):
@@ -281,7 +323,7 @@ extension Cluster {
     case .nodeSuspected(let suspected): swaysServing(suspected.node)
     case .nodeRecovered(let recovered): swaysServing(recovered.node)
     case .leaderElected, .tokenIssued, .tokenRevoked, .roleAssigned, .rolesSettled, .replicaLost,
-      .replicaRefetched:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
       false
     }
   }

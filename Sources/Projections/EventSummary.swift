@@ -28,7 +28,7 @@ private struct Words {
 
   func subject(_ event: Event) -> String {
     switch event {
-    case .clusterFormed, .rolesSettled: ""
+    case .clusterFormed, .clusterImported, .rolesSettled: ""
     case .leaderElected(let event): name(event.node)
     case .tokenIssued(let event): event.id.description
     case .tokenRevoked(let event): event.id.description
@@ -42,6 +42,9 @@ private struct Words {
     case .nodeRecovered(let event): name(event.node)
     case .replicaLost(let event): name(event.node)
     case .replicaRefetched(let event): name(event.node)
+    case .maintenanceEntered(let event): name(event.node)
+    case .maintenanceExited(let event): name(event.node)
+    case .policyChanged: ""
     }
   }
 
@@ -49,6 +52,7 @@ private struct Words {
     switch event {
     case .clusterFormed(let event):
       "cluster \(event.cluster) with \(event.first.name) \(event.first.endpoints.cluster)"
+    case .clusterImported(let event): importing(event)
     case .leaderElected(let event): "\(name(event.node)) leads in term \(after.term)"
     case .tokenIssued(let event): "\(event.id) \(invitation(event))"
     case .tokenRevoked(let event): "\(event.id) admits nobody any more"
@@ -67,7 +71,21 @@ private struct Words {
         + "no vote until it has it again"
     case .replicaRefetched(let event):
       "\(name(event.node)) has everything up to \(event.index) again"
+    case .maintenanceEntered(let event):
+      "\(name(event.node)) may be away "
+        + (event.until.map { "until \($0.rfc3339)" } ?? "until it is told to be back")
+    case .maintenanceExited(let event): "\(name(event.node)) is meant to be there again"
+    case .policyChanged(let event): event.words
     }
+  }
+
+  private func importing(_ event: ClusterImported) -> String {
+    let members = before.nodes.filter(\.isActive).map(\.name)
+    let tokens = after.tokens.count { $0.revocation?.index == after.lastIndex }
+    return "cluster \(event.cluster) with \(event.first.name) \(event.first.endpoints.cluster), "
+      + "imported from cluster \(event.source) at index \(event.sourceIndex)"
+      + (members.isEmpty ? "" : "; left behind: \(members.joined(separator: " "))")
+      + (tokens == 0 ? "" : "; \(counted(tokens, "invitation")) revoked")
   }
 
   private func invitation(_ token: TokenIssued) -> String {
@@ -136,6 +154,20 @@ extension RoleAssigned.Cause {
     case .replaced: "replaced"
     case .spread: "spread"
     case .departure: "departure"
+    case .maintenance: "maintenance"
     }
+  }
+}
+
+extension PolicyChanged {
+  /// `voters 5, standbys 2`.
+  package var words: String {
+    var words: [String] = []
+    if let voters { words.append("voters \(voters)") }
+    if let standbys { words.append("standbys \(standbys)") }
+    if let suspectAfter { words.append("suspect after \(suspectAfter) ms") }
+    if let recoverAfter { words.append("recover after \(recoverAfter) ms") }
+    if let spread { words.append(spread ? "spread over domains" : "no spreading over domains") }
+    return words.isEmpty ? "nothing" : words.joined(separator: ", ")
   }
 }

@@ -46,7 +46,7 @@ extension Replica {
   private mutating func apply(_ change: ConfigurationChange, of index: UInt64) -> Bool {
     do throws(Refused) {
       var configuration = raft.configuration
-      for part in change.parts { configuration = try raft.apply(part) }
+      for part in change.parts(in: raft.configuration) { configuration = try raft.apply(part) }
       guard configuration.sameMembers(as: cluster.configuration) else {
         halt(
           "entry \(index): the configuration \(configuration) is not what the events say: "
@@ -80,6 +80,13 @@ extension ConfigurationChange {
     switch event {
     case .clusterFormed(let formed):
       self.init(steps: [.addVoter(formed.first.id.rawValue)])
+    case .clusterImported(let imported):
+      // Nobody of the configuration before has a say in this one: it is not agreed on, it is how a
+      // log begins. Whoever receives that log passes through it.
+      let before = cluster.nodes.filter { $0.datastoreRole != nil }.map(\.id).sorted()
+      self.init(
+        transition: .jointImplicit,
+        steps: before.map { .remove($0.rawValue) } + [.addVoter(imported.first.id.rawValue)])
     case .rolesSettled:
       self.init()
     case .roleAssigned(let assigned):
@@ -103,8 +110,13 @@ extension ConfigurationChange {
 
 extension ConfigurationChange {
   /// Several steps at once would make the configuration joint (as in etcd), which only a change of
-  /// voters needs: learners come and go one by one.
-  fileprivate var parts: [ConfigurationChange] {
+  /// voters needs: learners come and go one by one. What is joint for no entry is left at once.
+  fileprivate func parts(in configuration: Configuration) -> [ConfigurationChange] {
+    let leave = ConfigurationChange()
+    if transition == .jointImplicit {
+      return (configuration.isJoint ? [leave] : [])
+        + [ConfigurationChange(transition: .jointExplicit, steps: steps), leave]
+    }
     guard transition == .automatic, steps.count > 1 else { return [self] }
     return steps.map { ConfigurationChange(steps: [$0]) }
   }

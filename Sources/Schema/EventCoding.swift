@@ -13,6 +13,7 @@ extension WireEnvelope.OneOf_Event {
           $0.cluster = event.cluster.rawValue
           $0.first = WireNodeRecord(event.first)
         })
+    case .clusterImported(let event): self = .clusterImported(WireClusterImported(event))
     case .leaderElected(let event):
       self = .leaderElected(.with { $0.node = event.node.rawValue })
     case .tokenIssued(let event): self = .tokenIssued(WireTokenIssued(event))
@@ -39,6 +40,11 @@ extension WireEnvelope.OneOf_Event {
       self = .nodeRecovered(.with { $0.node = event.node.rawValue })
     case .replicaLost(let event): self = .replicaLost(WireReplicaLost(event))
     case .replicaRefetched(let event): self = .replicaRefetched(WireReplicaRefetched(event))
+    case .maintenanceEntered(let event):
+      self = .maintenanceEntered(WireMaintenanceEntered(event))
+    case .maintenanceExited(let event):
+      self = .maintenanceExited(.with { $0.node = event.node.rawValue })
+    case .policyChanged(let event): self = .policyChanged(WirePolicyChanged(event))
     }
   }
 }
@@ -47,6 +53,7 @@ extension Event {
   init(_ wire: WireEnvelope.OneOf_Event) throws(Malformed) {
     switch wire {
     case .clusterFormed(let wire): self = .clusterFormed(try ClusterFormed(wire))
+    case .clusterImported(let wire): self = .clusterImported(try ClusterImported(wire))
     case .leaderElected(let wire):
       self = .leaderElected(LeaderElected(node: try nodeID(wire.node, "LeaderElected.node")))
     case .tokenIssued(let wire): self = .tokenIssued(try TokenIssued(wire))
@@ -67,16 +74,18 @@ extension Event {
       self = .nodeRecovered(NodeRecovered(node: try nodeID(wire.node, "NodeRecovered.node")))
     case .replicaLost(let wire): self = .replicaLost(try ReplicaLost(wire))
     case .replicaRefetched(let wire): self = .replicaRefetched(try ReplicaRefetched(wire))
+    case .maintenanceEntered(let wire):
+      self = .maintenanceEntered(try MaintenanceEntered(wire))
+    case .maintenanceExited(let wire):
+      self = .maintenanceExited(
+        MaintenanceExited(node: try nodeID(wire.node, "MaintenanceExited.node")))
+    case .policyChanged(let wire): self = .policyChanged(PolicyChanged(wire))
     // Named in the catalogue, without a meaning in this version.
-    case .clusterImported: throw Malformed.unknown(.clusterImported)
     case .nodeReplaced: throw Malformed.unknown(.nodeReplaced)
     case .nodePromoted: throw Malformed.unknown(.nodePromoted)
     case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
     case .endpointPinned: throw Malformed.unknown(.endpointPinned)
     case .endpointUnpinned: throw Malformed.unknown(.endpointUnpinned)
-    case .maintenanceEntered: throw Malformed.unknown(.maintenanceEntered)
-    case .maintenanceExited: throw Malformed.unknown(.maintenanceExited)
-    case .policyChanged: throw Malformed.unknown(.policyChanged)
     case .certificateIssued: throw Malformed.unknown(.certificateIssued)
     case .kubernetesCaRotated: throw Malformed.unknown(.kubernetesCARotated)
     case .noteAttached: throw Malformed.unknown(.noteAttached)
@@ -96,6 +105,33 @@ extension ClusterFormed {
     guard wire.cluster != 0 else { throw .missing("ClusterFormed.cluster") }
     guard wire.hasFirst else { throw .missing("ClusterFormed.first") }
     self.init(cluster: ClusterID(wire.cluster), first: try NodeRecord(wire.first))
+  }
+}
+
+extension WireClusterImported {
+  init(_ event: ClusterImported) {
+    self.init()
+    cluster = event.cluster.rawValue
+    first = WireNodeRecord(event.first)
+    sourceCluster = event.source.rawValue
+    sourceIndex = event.sourceIndex
+    sourceHash = blob(event.sourceHash.bytes)
+    if let file = event.file { sourceFile = blob(file.bytes) }
+  }
+}
+
+extension ClusterImported {
+  init(_ wire: WireClusterImported) throws(Malformed) {
+    guard wire.cluster != 0 else { throw .missing("ClusterImported.cluster") }
+    guard wire.hasFirst else { throw .missing("ClusterImported.first") }
+    guard wire.sourceCluster != 0 else { throw .missing("ClusterImported.source_cluster") }
+    self.init(
+      cluster: ClusterID(wire.cluster), first: try NodeRecord(wire.first),
+      source: ClusterID(wire.sourceCluster),
+      sourceIndex: try bounded(wire.sourceIndex, "ClusterImported.source_index"),
+      sourceHash: try digest(wire.sourceHash, "ClusterImported.source_hash"),
+      file: wire.sourceFile.isEmpty
+        ? nil : try digest(wire.sourceFile, "ClusterImported.source_file"))
   }
 }
 
@@ -186,6 +222,7 @@ extension WireRoleAssigned.Cause {
     case .replaced: self = .replaced
     case .spread: self = .spread
     case .departure: self = .departure
+    case .maintenance: self = .maintenance
     }
   }
 }
@@ -253,5 +290,42 @@ extension ReplicaRefetched {
     self.init(
       node: try nodeID(wire.node, "ReplicaRefetched.node"),
       index: try bounded(wire.index, "ReplicaRefetched.index"))
+  }
+}
+
+extension WireMaintenanceEntered {
+  init(_ event: MaintenanceEntered) {
+    self.init()
+    node = event.node.rawValue
+    if let time = event.until { until = time.milliseconds }
+  }
+}
+
+extension MaintenanceEntered {
+  init(_ wire: WireMaintenanceEntered) throws(Malformed) {
+    self.init(
+      node: try nodeID(wire.node, "MaintenanceEntered.node"),
+      until: wire.hasUntil ? Timestamp(milliseconds: wire.until) : nil)
+  }
+}
+
+extension WirePolicyChanged {
+  init(_ event: PolicyChanged) {
+    self.init()
+    if let count = event.voters { voters = count }
+    if let count = event.standbys { standbys = count }
+    if let time = event.suspectAfter { suspectAfter = time }
+    if let time = event.recoverAfter { recoverAfter = time }
+    if let wanted = event.spread { spread = wanted }
+  }
+}
+
+extension PolicyChanged {
+  init(_ wire: WirePolicyChanged) {
+    self.init(
+      voters: wire.hasVoters ? wire.voters : nil, standbys: wire.hasStandbys ? wire.standbys : nil,
+      suspectAfter: wire.hasSuspectAfter ? wire.suspectAfter : nil,
+      recoverAfter: wire.hasRecoverAfter ? wire.recoverAfter : nil,
+      spread: wire.hasSpread ? wire.spread : nil)
   }
 }

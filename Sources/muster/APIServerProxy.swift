@@ -7,9 +7,9 @@ struct APIServerProxy: AsyncParsableCommand {
     abstract: "Run the worker's proxy alone, in front of the API servers of a file.",
     discussion: """
       Connections go to the servers in provider.yaml, each to one that answers; the bytes are \
-      theirs, TLS included. The file is read again whenever it is edited, in place or by rename, \
-      and never written; while it is wrong the servers known so far are used. A worker's agent \
-      runs the same proxy by itself.
+      theirs, TLS included. The file is read again whenever it is edited, in place or by rename; \
+      while it is wrong the servers known so far are used. It is written only with --kubeconfig: \
+      then its list is what the API servers say. A worker's agent runs the same proxy by itself.
       """)
 
   @Option(help: ArgumentHelp("The file of API servers.", valueName: "file"))
@@ -23,12 +23,14 @@ struct APIServerProxy: AsyncParsableCommand {
   var listen: String?
   @Option(
     help: ArgumentHelp(
-      "Accepted as MicroK8s has it. The file is watched whatever it says.", valueName: "duration"),
+      "How often the API servers are asked where they all are (default: 30s); 0: never.",
+      valueName: "duration"),
     transform: { try DurationText.seconds($0, allowingZero: true) })
   var refreshInterval: Int64?
   @Option(
     help: ArgumentHelp(
-      "Accepted as MicroK8s has it; the list is never fetched through it.", valueName: "file"))
+      "What to ask them, and look at them, with: authority and user of its current context.",
+      valueName: "file"))
   var kubeconfig: String?
   @Option(
     help: ArgumentHelp(
@@ -51,10 +53,7 @@ struct APIServerProxy: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("Clients at one time; further ones wait (default: 8192).", valueName: "n"))
   var maxConnections: Int?
-  @Option(help: ArgumentHelp("As of the agent (default: info).", valueName: "level"))
-  var logLevel: String?
-  @Option(help: ArgumentHelp("text or json, on standard error.", valueName: "format"))
-  var logFormat: String?
+  @OptionGroup var log: LogOptions
 
   func validate() throws {
     for (name, value) in [
@@ -75,13 +74,15 @@ struct APIServerProxy: AsyncParsableCommand {
     proxy.provider = provider
     proxy.traefikConfig = traefikConfig
     proxy.listen = listen
+    proxy.kubeconfig = kubeconfig
+    proxy.refreshInterval = refreshInterval
     proxy.check = check
     proxy.connectTimeout = connectTimeout
     proxy.firstByteTimeout = firstByteTimeout
     proxy.drainGrace = drain
     proxy.maxConnections = maxConnections
-    proxy.logLevel = logLevel ?? environment("MUSTER_LOG_LEVEL")
-    proxy.logFormat = logFormat ?? environment("MUSTER_LOG_FORMAT")
+    proxy.logLevel = log.level
+    proxy.logFormat = log.format
     try await proxy.run()
   }
 }

@@ -36,6 +36,60 @@ struct FormationTests {
     #expect(!directory.exists(directory.newIdentity))
   }
 
+  /// How far it had come: every step of putting a new cluster in the place of an old one.
+  enum Step: Int, CaseIterable {
+    case named, archived, unnamed, removed, moved
+  }
+
+  @Test(
+    "A new cluster that is named takes the old one's place, wherever that stopped",
+    arguments: Step.allCases)
+  func newCluster(_ step: Step) throws {
+    let directory = try folder()
+    defer { try? FileManager.default.removeItem(atPath: directory.path) }
+    var file = NodeFile(
+      cluster: "000000000000000a", node: "00000000000000aa", name: "n1", role: .controlPlane,
+      address: "127.0.0.1", clusterPort: 25000, datastorePort: 19001, apiserverPort: 16443)
+    let archived = directory.archive + "/log-000000000000000a/data.mdb"
+    try write("old", step == .named ? directory.log + "/data.mdb" : archived)
+    if step.rawValue < Step.unnamed.rawValue { try file.save(directory) }
+    if step.rawValue < Step.removed.rawValue {
+      try write("old", directory.identity + "/node.key")
+      try write("half", directory.identity + "/.node.key.7.tmp")
+    }
+    file.cluster = "000000000000000b"
+    let identity = step == .moved ? directory.identity : directory.newIdentity
+    try file.save(directory, into: identity)
+    try write("new", identity + "/node.key")
+    try write("new", directory.newLog + "/data.mdb")
+    for _ in 0..<2 {
+      try Formation.recover(directory)
+      #expect(try NodeFile.load(directory) == file)
+      #expect(try directory.read(directory.log + "/data.mdb") == Array("new".utf8))
+      #expect(try directory.read(directory.identity + "/node.key") == Array("new".utf8))
+      #expect(try directory.read(archived) == Array("old".utf8))
+      #expect(!directory.exists(directory.newLog) && !directory.exists(directory.newIdentity))
+    }
+  }
+
+  @Test(
+    "A new log whose cluster was not named yet is gone at the next start, and the old one stays")
+  func unnamedLog() throws {
+    let directory = try folder()
+    defer { try? FileManager.default.removeItem(atPath: directory.path) }
+    let file = NodeFile(
+      cluster: "a", node: "00000000000000aa", name: "n1", role: .controlPlane,
+      address: "127.0.0.1", clusterPort: 25000, datastorePort: 19001, apiserverPort: 16443)
+    try file.save(directory)
+    try write("old", directory.log + "/data.mdb")
+    try write("new", directory.newLog + "/data.mdb")
+    try write("new", directory.newIdentity + "/node.key")
+    try Formation.recover(directory)
+    #expect(try NodeFile.load(directory) == file)
+    #expect(try directory.read(directory.log + "/data.mdb") == Array("old".utf8))
+    #expect(!directory.exists(directory.newLog))
+  }
+
   @Test("A new identity that is not complete changes nothing")
   func incompleteIdentity() throws {
     let directory = try folder()

@@ -4,6 +4,7 @@ import EventLog
 import Foundation
 import History
 import Membership
+import Raft
 import Testing
 
 @Suite struct ExportTests {
@@ -26,6 +27,65 @@ import Testing
       #expect(Examination(restored, log: log).isGood)
       #expect(throws: Fault.self) { try file.restore(to: path) }
     }
+  }
+
+  @Test("A history becomes another owner's log, unchanged, with one more entry that fits it")
+  func goesOn() throws {
+    var story = try Story.life()
+    let file = History(try ExportSource(Data(story.history.bytes()), name: "file"))
+    try story.importing(201, as: ClusterID(20))
+    let owner = LogIdentity(cluster: 20, node: 201)
+    try inFolder { folder in
+      let path = folder.appending(path: "log").path
+      try file.restore(
+        to: path, as: owner,
+        adding: { state, term in
+          #expect(state == story.states[Int(file.head)])
+          #expect(story.entries[Int(file.head)].term == term + 1)
+          return story.entries[Int(file.head)]
+        })
+      let log = try EventLog.open(directory: path, mode: .readOnly, expecting: owner)
+      defer { log.close() }
+      let made = History(LogSource(log))
+      #expect(made.head == file.head + 1)
+      #expect(try made.lines().map(\.document) == story.history.lines().map(\.document))
+      #expect(Examination(made, log: log).isGood)
+    }
+    try inFolder { folder -> Void in
+      #expect(throws: HistoryFault.self, "a second one does not follow the same index") {
+        try story.history.restore(
+          to: folder.appending(path: "log").path,
+          adding: { _, _ in
+            var last = story.entries[Int(file.head)]
+            last.index += 1
+            return last
+          })
+      }
+    }
+  }
+
+  @Test("A history that holds an event of the future is not made a log, and says what is needed")
+  func future() throws {
+    var story = try Story.life()
+    story.entries[9].payload = [0xea, 0x02, 0x00]
+    try inFolder { folder in
+      let error = #expect(throws: HistoryFault.self) {
+        try story.history.restore(to: folder.appending(path: "log").path)
+      }
+      #expect(error?.index == 10)
+      #expect(error?.description.contains("higher event schema") == true)
+    }
+  }
+
+  @Test("An import that names another history than the one before it is found")
+  func wrongOrigin() throws {
+    var story = try Story.life()
+    try story.importing(201, as: ClusterID(20))
+    #expect(Examination(story.history).isGood)
+    var earlier = story.entries
+    earlier[0].term -= 1
+    let found = Examination(History(MemorySource(earlier)))
+    #expect(found.text.contains("follows another history"), "\(found.text)")
   }
 
   @Test("A part of a history tells its events, and does not make up a state")

@@ -148,6 +148,35 @@ struct Story {
   }
 }
 
+extension Story {
+  /// Another cluster begins here, with node n as its first, called m1.
+  mutating func importing(_ n: Int, as cluster: ClusterID) throws {
+    var first = record(n)
+    first.name = "m1"
+    let hash = try #require(try history.source.chainHash(at: history.head))
+    let envelope = Envelope(
+      time: now, command: CommandID(high: 7, low: UInt64(n)), fingerprint: 0, actor: "root@m1",
+      reason: "the machine room is under water",
+      event: .clusterImported(
+        ClusterImported(
+          cluster: cluster, first: first, source: self.cluster.id, sourceIndex: history.head,
+          sourceHash: try #require(Digest(bytes: hash.bytes)), file: digest(5, 5))))
+    append(envelope, term: self.cluster.term + 1)
+  }
+
+  /// The cluster is lost; another goes on from its log and grows to three voters.
+  mutating func goOn() throws {
+    try ask(
+      .issueToken(
+        TokenIssued(
+          id: TokenID(77), secrets: [.init(hash: digest(1, 77), roles: [.worker])], uses: 0,
+          expires: nil)))
+    try importing(201, as: ClusterID(20))
+    append(.leaderElected(LeaderElected(node: NodeID(201))), term: cluster.term + 1)
+    for n in [202, 203] { try join(n) }
+  }
+}
+
 func digest(_ kind: UInt8, _ n: Int) -> Digest {
   var bytes = [UInt8](repeating: 0, count: 32)
   bytes[0] = kind

@@ -40,6 +40,24 @@ extension Program {
       deinit { kill(process.processIdentifier, SIGKILL) }
     }
 
+    /// A provider.yaml as MicroK8s writes it.
+    static func text(of servers: [String]) -> String {
+      """
+      tcp:
+        routers:
+          Router-1:
+            rule: HostSNI(`*`)
+            service: kube-apiserver
+            tls:
+              passthrough: true
+        services:
+          kube-apiserver:
+            loadBalancer:
+              servers:
+
+      """ + servers.map { "        - address: \($0)\n" }.joined()
+    }
+
     /// An address for a proxy and two for servers, of this test alone.
     private struct Scene {
       let stage: Stage
@@ -59,24 +77,7 @@ extension Program {
       }
 
       func write(_ servers: [String]) throws {
-        try Self.text(servers).write(toFile: provider, atomically: true, encoding: .utf8)
-      }
-
-      static func text(_ servers: [String]) -> String {
-        """
-        tcp:
-          routers:
-            Router-1:
-              rule: HostSNI(`*`)
-              service: kube-apiserver
-              tls:
-                passthrough: true
-          services:
-            kube-apiserver:
-              loadBalancer:
-                servers:
-
-        """ + servers.map { "        - address: \($0)\n" }.joined()
+        try ProxyTests.text(of: servers).write(toFile: provider, atomically: true, encoding: .utf8)
       }
 
       /// Who answers; nil if nobody does.
@@ -142,10 +143,11 @@ extension Program {
           try handle.write(contentsOf: Data(text.utf8))
           try handle.close()
         }
-        try edit(Scene.text([scene.one]))
+        try edit(ProxyTests.text(of: [scene.one]))
         try await eventually("an edit in place is seen") { scene.visit() == "one" }
         for broken in [
-          "", Scene.text(["127.0.0.1"]), Scene.text([scene.two, scene.two]), "tcp: [",
+          "", ProxyTests.text(of: ["127.0.0.1"]), ProxyTests.text(of: [scene.two, scene.two]),
+          "tcp: [",
         ] {
           let before = proxy.err.split(separator: "\n").count
           try edit(broken)
@@ -163,7 +165,7 @@ extension Program {
         try await eventually("a new file is seen") { scene.visit() == "two" }
         kill(proxy.id, SIGTERM)
         #expect(try await proxy.ended().code == 0)
-        #expect(try String(contentsOf: file, encoding: .utf8) == Scene.text([scene.two]))
+        #expect(try String(contentsOf: file, encoding: .utf8) == ProxyTests.text(of: [scene.two]))
       }
     }
 
@@ -255,7 +257,7 @@ extension Program {
         let provider = worker.data + "/args/traefik/provider.yaml"
         try "--refresh-interval 0\n".write(
           toFile: worker.data + "/args/apiserver-proxy", atomically: true, encoding: .utf8)
-        let text = "# a load balancer\n" + Scene.text([scene.one])
+        let text = "# a load balancer\n" + ProxyTests.text(of: [scene.one])
         try text.write(toFile: provider, atomically: true, encoding: .utf8)
         try await worker.start()
         // No TLS there: the check complains, and the only server is used all the same.
@@ -268,7 +270,8 @@ extension Program {
           return state?.contains("\"n2\"") == true
         }
         #expect(try String(contentsOfFile: provider, encoding: .utf8) == text)
-        try Scene.text([scene.two]).write(toFile: provider, atomically: true, encoding: .utf8)
+        try ProxyTests.text(of: [scene.two]).write(
+          toFile: provider, atomically: true, encoding: .utf8)
         try await eventually("an edit is obeyed") { scene.visit() == "two" }
         #expect(try await worker.stop() == 0)
       }

@@ -53,6 +53,12 @@ import Testing
       .message(4, Proto().message(1, address)).bytes(5, key)
   }
   static func joined(_ record: Proto) -> Proto { Proto().message(1, record).varint(2, 7) }
+  static func imported(
+    index: UInt64 = 5, hash: [UInt8] = key, file: [UInt8] = []
+  ) -> Proto {
+    Proto().fixed64(1, 2).message(2, record()).fixed64(3, 1).varint(4, index).bytes(5, hash)
+      .bytes(6, file)
+  }
   static func assigned(node: UInt64 = 1, role: UInt64 = 1, cause: UInt64 = 1) -> Proto {
     Proto().message(1, Proto().fixed64(1, node).varint(2, role)).varint(2, cause)
   }
@@ -92,6 +98,18 @@ import Testing
       "a token id of 41 bits", .tokenRevoked, Proto().varint(1, 1 << 40),
       .invalid("TokenRevoked.id", why: "has more than 40 bits")),
     Case("no cluster", .clusterFormed, Proto(), .missing("ClusterFormed.cluster")),
+    Case(
+      "no cluster before", .clusterImported,
+      Proto().fixed64(1, 2).message(2, record()), .missing("ClusterImported.source_cluster")),
+    Case(
+      "an index beyond all logs", .clusterImported, imported(index: 1 << 63),
+      .invalid("ClusterImported.source_index", why: "is out of range: 9223372036854775808")),
+    Case(
+      "no hash of the history before", .clusterImported, imported(hash: []),
+      .invalid("ClusterImported.source_hash", why: "has 0 bytes, not 32")),
+    Case(
+      "half a digest of the file", .clusterImported, imported(file: [1, 2, 3]),
+      .invalid("ClusterImported.source_file", why: "has 3 bytes, not 32")),
     Case(
       "no cause", .roleAssigned, assigned(cause: 0),
       .invalid("RoleAssigned.cause", why: "has the unknown value 0")),

@@ -55,9 +55,17 @@ enum Samples {
     cause: .departure,
     departing: RoleAssigned.Departing(node: n1, kind: .remove, forced: true), joint: true)
 
+  private static func imported(file: Digest?) -> ClusterImported {
+    ClusterImported(
+      cluster: ClusterID(0xc2), first: controlPlane, source: cluster, sourceIndex: 1042,
+      sourceHash: digest(0x80), file: file)
+  }
+
   /// File name: the event's name, and after `_` which variant.
   static let events: [(name: String, event: Event)] = [
     ("cluster.formed", .clusterFormed(ClusterFormed(cluster: cluster, first: controlPlane))),
+    ("cluster.imported", .clusterImported(imported(file: digest(0x90)))),
+    ("cluster.imported_log", .clusterImported(imported(file: nil))),
     ("leader.elected", .leaderElected(LeaderElected(node: n1))),
     ("token.issued", .tokenIssued(issued)),
     (
@@ -88,6 +96,20 @@ enum Samples {
       .replicaLost(ReplicaLost(node: n2, acknowledged: 1045, found: 1040, boot: 4))
     ),
     ("replica.refetched", .replicaRefetched(ReplicaRefetched(node: n2, index: 1050))),
+    (
+      "maintenance.entered",
+      .maintenanceEntered(
+        MaintenanceEntered(node: n2, until: Timestamp(milliseconds: 1_760_000_060_000)))
+    ),
+    ("maintenance.entered_open", .maintenanceEntered(MaintenanceEntered(node: n2, until: nil))),
+    ("maintenance.exited", .maintenanceExited(MaintenanceExited(node: n2))),
+    ("policy.changed", .policyChanged(PolicyChanged(voters: 5))),
+    (
+      "policy.changed_all",
+      .policyChanged(
+        PolicyChanged(
+          voters: 5, standbys: 0, suspectAfter: 20_000, recoverAfter: 5000, spread: false))
+    ),
   ]
 
   static func envelope(_ event: Event) -> Envelope {
@@ -112,6 +134,9 @@ enum Samples {
       request(.loseReplica(ReplicaLost(node: n2, acknowledged: 1045, found: 1040, boot: 4)))
     ),
     ("refetch-replica", request(.refetchReplica(ReplicaRefetched(node: n2, index: 1050)))),
+    ("enter-maintenance", request(.enterMaintenance(.init(target: "n2", seconds: 1800)))),
+    ("exit-maintenance", request(.exitMaintenance("n2"))),
+    ("change-policy", request(.changePolicy(PolicyChanged(voters: 5)))),
   ]
 
   static func request(_ command: Command, reason: String = "drill") -> Request {

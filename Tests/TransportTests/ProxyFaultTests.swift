@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 import Testing
 
@@ -31,6 +32,22 @@ private final class Listener: ChannelInboundHandler, Sendable {
       _ = options?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
       context.close(promise: nil)
     }
+  }
+}
+
+/// Knows nobody who shows a certificate, and is not ready.
+private final class Judge: ChannelInboundHandler, Sendable {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+  private let shown: Recorder<Bool>
+  init(_ shown: Recorder<Bool>) { self.shown = shown }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let pipeline = context.pipeline.syncOperations
+    let isKnown = (try? pipeline.nioSSL_peerCertificate()) != nil
+    shown.record(isKnown)
+    let answer = "HTTP/1.1 \(isKnown ? 401 : 500) No\r\nContent-Length: 0\r\n\r\n"
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
   }
 }
 
@@ -123,6 +140,31 @@ private final class Listener: ChannelInboundHandler, Sendable {
     server.signal(SIGSTOP)
     await recorder.waitForEnd()
     await proxy.shutdown()
+  }
+
+  @Test("a check shows the node's credentials, and none to a server that does not know them")
+  func credentials() async throws {
+    let identity = try NodeIdentity.generate()
+    let shown = Recorder<Bool>()
+    let tls = try TLSSettings.clusterAPI(identity: identity)
+    let context = try NIOSSLContext(configuration: tls.configuration)
+    let (server, address) = try await plainServer { channel in
+      try channel.pipeline.syncOperations.addHandlers([
+        NIOSSLServerHandler(context: context, customVerificationCallback: tls.verify),
+        Judge(shown),
+      ])
+    }
+    let notices = Recorder<ProxyNotice>()
+    var options = ProxyOptions()
+    options.checkInterval = .milliseconds(100)
+    let proxy = TCPProxy(
+      group: loops, backends: [address], options: options,
+      credentials: try ClientCredentials(identity)
+    ) { notices.record($0) }
+    await notices.wait { $0.contains { "\($0)".contains("is not ready (500)") } }
+    #expect(Array(shown.facts.prefix(2)) == [true, false])
+    await proxy.shutdown()
+    try await server.close()
   }
 
   // MARK: Before the first byte

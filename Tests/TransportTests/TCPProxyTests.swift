@@ -114,6 +114,22 @@ private final class SilentServer: Sendable {
     await proxy.shutdown()
   }
 
+  @Test("clients that come in one burst are spread over the threads")
+  func burst() async throws {
+    let (one, oneAddress) = try await server("1")
+    let proxy = proxy([oneAddress]) { $0.threads = 2 }
+    let address = try await proxy.listen(on: here)
+    var clients: [any Channel] = []
+    for _ in 0..<20 { clients.append(try await plainClient(address, Recorder<Received>())) }
+    while proxy.counters.connected < 20 { await Task.yield() }
+    let loads = proxy.loads
+    #expect(loads.reduce(0, +) == 20 && loads.allSatisfy { (9...11).contains($0) }, "\(loads)")
+    for client in clients { try await client.close() }
+    while proxy.loads != [0, 0] { await Task.yield() }
+    await proxy.shutdown()
+    try await one.close()
+  }
+
   @Test("what is known to be down is tried all the same when nothing else is left")
   func neverRefuses() async throws {
     let dead = try await deadAddress()

@@ -260,10 +260,12 @@ extension Daemon {
     if wait > 0, node.board.endpoints.version <= after {
       _ = await node.board.endpoints.wait(above: after, timeout: .seconds(Int64(wait)))
     }
-    let answer = node.board.directory.endpoints
-    var response = try Answer.json(answer)
-    response.headers[.eTag] = "\"\(answer.incarnation)-\(answer.index)\""
-    return response
+    let (answer, body) = try node.board.endpointsAnswer()
+    return Response(
+      status: .ok,
+      headers: [
+        .contentType: "application/json", .eTag: "\"\(answer.incarnation)-\(answer.index)\"",
+      ], body: .init(byteBuffer: body))
   }
 
   /// Prometheus' text format.

@@ -15,13 +15,19 @@ enum Formation {
   static func recover(_ directory: DataDirectory) throws(Failure) {
     // A new identity has its node.json last, and only once the old cluster is given up.
     if directory.exists(directory.newIdentity + "/node.json") {
+      if directory.exists(directory.newLog), directory.exists(directory.log) {
+        let old = try NodeFile.load(directory)?.cluster ?? "unknown"
+        try directory.archive(directory.log, as: "log-\(old)")
+      }
       try removeIdentity(directory.identity, directory)
       try directory.move(directory.newIdentity, to: directory.identity)
     }
     guard let file = try NodeFile.load(directory) else { return }
-    if file.role == .controlPlane, !directory.exists(directory.log),
-      directory.exists(directory.newLog)
-    {
+    guard file.role == .controlPlane, directory.exists(directory.newLog) else { return }
+    if directory.exists(directory.log) {
+      // It was not complete when whoever made it ended.
+      try removeTree(directory.newLog, directory)
+    } else {
       try directory.move(directory.newLog, to: directory.log)
     }
   }
@@ -38,22 +44,23 @@ enum Formation {
     guard let key = Digest(bytes: identity.keyDigest) else {
       throw Failure("cannot form a cluster: the key has no digest")
     }
-    let record = NodeRecord(
-      id: node, name: settings.name, role: .controlPlane,
-      endpoints: settings.endpoints(for: .controlPlane), key: key,
-      failureDomain: settings.failureDomain, version: Version.program)
+    let record = firstNode(node, key: key, settings)
     let event = Event.clusterFormed(ClusterFormed(cluster: cluster, first: record))
     let envelope = Envelope(
       time: .now, command: .drawn(), fingerprint: 0, actor: settings.name, event: event)
     try removeTree(directory.newLog, directory)
     try createLog(directory, cluster: cluster, node: node, first: envelope)
-    let file = NodeFile(
-      cluster: cluster.description, node: node.description, name: settings.name,
-      role: .controlPlane, address: settings.address.description,
-      clusterPort: settings.clusterPort, datastorePort: settings.datastorePort,
-      apiserverPort: settings.apiserverPort)
+    let file = NodeFile(cluster: cluster, firstNode: node, settings)
     try file.save(directory, into: folder)
     return file
+  }
+
+  /// What the first node of a cluster says about itself.
+  static func firstNode(_ node: NodeID, key: Digest, _ settings: Settings) -> NodeRecord {
+    NodeRecord(
+      id: node, name: settings.name, role: .controlPlane,
+      endpoints: settings.endpoints(for: .controlPlane), key: key,
+      failureDomain: settings.failureDomain, version: Version.program)
   }
 
   /// `log.new` with `first` in it, or empty for a node that will receive the log.
@@ -82,13 +89,12 @@ enum Formation {
     }
   }
 
-  /// Removes the files of an identity; first the one without which it is none.
+  /// Removes the files of an identity; first the one without which it is none. Whoever died while
+  /// writing one left a temporary one.
   static func removeIdentity(_ folder: String, _ directory: DataDirectory) throws(Failure) {
     guard directory.exists(folder) else { return }
-    for name in ["node.json", "node.key", "node.crt", "introductions.json"] {
-      try directory.remove(folder + "/" + name)
-    }
-    try directory.removeEmptyFolder(folder)
+    try directory.remove(folder + "/node.json")
+    try removeTree(folder, directory)
   }
 
   /// Removes a log that never came into use.
@@ -96,6 +102,17 @@ enum Formation {
     guard directory.exists(folder) else { return }
     try directory.removeFiles(in: folder)
     try directory.removeEmptyFolder(folder)
+  }
+}
+
+extension NodeFile {
+  /// Of the first node of a cluster.
+  init(cluster: ClusterID, firstNode node: NodeID, _ settings: Settings) {
+    self.init(
+      cluster: cluster.description, node: node.description, name: settings.name,
+      role: .controlPlane, address: settings.address.description,
+      clusterPort: settings.clusterPort, datastorePort: settings.datastorePort,
+      apiserverPort: settings.apiserverPort)
   }
 }
 

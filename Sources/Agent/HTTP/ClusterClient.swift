@@ -25,11 +25,17 @@ final class ClusterClient: Sendable {
   init(identity: NodeIdentity, group: any EventLoopGroup) {
     self.identity = identity
     self.group = group
+    http = HTTPClient(
+      eventLoopGroupProvider: .shared(group), configuration: Self.configuration)
+  }
+
+  /// How other machines are asked.
+  static var configuration: HTTPClient.Configuration {
     var configuration = HTTPClient.Configuration()
     configuration.timeout.connect = .seconds(2)
     configuration.redirectConfiguration = .disallow
     configuration.connectionPool.idleTimeout = .seconds(90)
-    http = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
+    return configuration
   }
 
   func shutdown() async { try? await http.shutdown() }

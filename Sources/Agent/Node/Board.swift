@@ -29,9 +29,13 @@ final class Board: Sendable {
     var peers: [PeerTarget] = []
     /// How peers presented themselves when they were last admitted, the latest first, at most two.
     var greetings: [UInt64: [(greeting: Greeting, address: Address?)]] = [:]
+    /// The endpoint list that each worker has, by what it last asked here with, and when.
+    var polls: [NodeID: (index: UInt64, at: UInt64)] = [:]
     var onPeers: (@Sendable ([PeerTarget]) -> Void)?
   }
   private let state: Mutex<State>
+  /// The answer to followers of the endpoints, as it was encoded last.
+  private let told = Mutex<(answer: EndpointsAnswer, body: ByteBuffer)?>(nil)
   private let context: NodeContext
   private let own: NodeID
   private let hello: Hello
@@ -44,9 +48,11 @@ final class Board: Sendable {
     self.context = context
     self.log = log
     self.own = own
-    applied = Versioned(loop: context.coreLoop)
-    endpoints = Versioned(loop: context.coreLoop)
-    leadershipChanges = Versioned(loop: context.coreLoop)
+    // Those who wait are HTTP's; ten thousand of their timers are no business of the replica's loop.
+    let loop = context.group.next()
+    applied = Versioned(loop: loop)
+    endpoints = Versioned(loop: loop)
+    leadershipChanges = Versioned(loop: loop)
     var directory = Directory(cluster: cluster)
     let letter = try IntroductionLetter.load(context.directory)
     for member in letter.members {
@@ -62,6 +68,17 @@ final class Board: Sendable {
   }
 
   var directory: Directory { state.withLock { $0.directory } }
+  /// What followers are told of the endpoints, encoded once for all of them.
+  func endpointsAnswer() throws -> (answer: EndpointsAnswer, body: ByteBuffer) {
+    let answer = state.withLock { $0.directory.endpoints }
+    return try told.withLock { told in
+      if let told, told.answer == answer { return told }
+      let new = (answer, ByteBuffer(bytes: try JSON.encode(answer)))
+      told = new
+      return new
+    }
+  }
+
   var appliedIndex: UInt64 { state.withLock { $0.appliedIndex } }
   var leader: NodeID? { state.withLock { $0.leader } }
 
@@ -260,6 +277,28 @@ final class Board: Sendable {
     return hello.introductions.suffix(Introduction.chainLimit - 1) + [introduction]
   }
 
+  // MARK: Told by workers
+
+  /// A worker asked for endpoints newer than those of `index`.
+  func notePoll(_ worker: NodeID, index: UInt64) {
+    state.withLock { $0.polls[worker] = (index, ReplicaDriver.now()) }
+  }
+
+  /// What members that are workers last asked here with.
+  var polls: [String: ReplicaAnswer.Poll] {
+    let now = ReplicaDriver.now()
+    return state.withLock { state in
+      let members = Set(state.directory.members.values.map(\.id))
+      state.polls = state.polls.filter { members.contains($0.key) }
+      var out: [String: ReplicaAnswer.Poll] = [:]
+      for (worker, poll) in state.polls {
+        let age = Int64(clamping: (now - min(now, poll.at)) / 1_000_000)
+        out[worker.description] = .init(index: poll.index, age: age)
+      }
+      return out
+    }
+  }
+
   // MARK: Waiting
 
   /// Waits until the leader known here fits, at most `timeout`.
@@ -282,11 +321,12 @@ extension Event {
   /// Whether it changes who is a member, by what key or at which address.
   fileprivate var changesMembership: Bool {
     switch self {
-    case .clusterFormed, .nodeJoined, .nodeLeft, .nodeRemoved, .endpointRefreshed, .nodeSuspected,
+    case .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .endpointRefreshed,
+      .nodeSuspected,
       .nodeRecovered, .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
-      .replicaRefetched:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
       false
     }
   }
@@ -298,6 +338,7 @@ extension NodeFile.Departure {
       switch gone.how {
       case .left: "left"
       case .removed(let forced): forced ? "removed by force" : "removed"
+      case .leftBehind: "left behind"
       }
     self.init(index: gone.index, actor: gone.actor, how: how)
   }

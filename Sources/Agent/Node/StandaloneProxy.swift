@@ -1,5 +1,8 @@
-// The worker's proxy on its own, in front of a provider.yaml that somebody else keeps: MicroK8s's
-// files, a template, an operator's hand. It writes nothing and asks nobody.
+// The worker's proxy on its own, in front of a provider.yaml: MicroK8s's files, a template, an
+// operator's hand. With a kubeconfig it keeps the file's list up to date; else it writes nothing
+// and asks nobody.
+
+import AsyncHTTPClient
 
 import FoundationEssentials
 import Logging
@@ -17,6 +20,9 @@ package struct StandaloneProxy: Sendable {
   package var traefikConfig: String?
   /// `ADDRESS:PORT`, `:PORT` for all addresses.
   package var listen: String?
+  package var kubeconfig: String?
+  /// Seconds; 0 leaves the file alone.
+  package var refreshInterval: Int64?
   package var check: String?
   package var connectTimeout: Double?
   package var firstByteTimeout: Double?
@@ -36,11 +42,18 @@ package struct StandaloneProxy: Sendable {
     guard let file = provider ?? entry?.provider else {
       throw Failure("say where the API servers stand: --provider FILE", exitCode: 2)
     }
+    if let refreshInterval, refreshInterval > 0, kubeconfig == nil {
+      throw Failure(
+        "--refresh-interval needs --kubeconfig, to ask the API servers with; without both, or with "
+          + "--refresh-interval 0, \(file) is watched and never written", exitCode: 2)
+    }
     let addresses = try Self.addresses(listen ?? entry?.listen ?? ":16443")
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     var watch = ProviderWatch(file, logger: logger)
     let servers = try watch.begin()
-    let proxy = ProxyFactory.make(group, logger: logger, options: try options())
+    let proxy = ProxyFactory.make(
+      group, logger: logger, options: try options(),
+      credentials: kubeconfig.flatMap { try? Kubeconfig.read($0) }?.credentials)
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
     do {
       for address in addresses {
@@ -59,12 +72,33 @@ package struct StandaloneProxy: Sendable {
         if let servers = watch.look() { proxy.setBackends(Self.places(servers)) }
       }
     }
+    let http = HTTPClient(
+      eventLoopGroupProvider: .shared(group), configuration: ClusterClient.configuration)
+    let refreshing = kubeconfig.flatMap { kubeconfig in
+      refresh(file, kubeconfig, http: http, logger: logger)
+    }
     ServiceNotification.send("READY=1")
     for await _ in signals { break }
-    following.cancel()
-    await following.value
+    for task in [following, refreshing].compactMap({ $0 }) {
+      task.cancel()
+      await task.value
+    }
+    try? await http.shutdown()
     await proxy.shutdown()
     try? await group.shutdownGracefully()
+  }
+
+  private func refresh(
+    _ file: String, _ kubeconfig: String, http: HTTPClient, logger: Logger
+  ) -> Task<Void, Never>? {
+    let interval = refreshInterval ?? 30
+    guard interval > 0 else { return nil }
+    let refresh = EndpointsRefresh(
+      kubeconfig: kubeconfig, provider: file, interval: interval, http: http, logger: logger)
+    return Task {
+      var refresh = refresh
+      await refresh.run()
+    }
   }
 
   private static func places(_ servers: [Address]) -> [HostPort] {

@@ -60,9 +60,9 @@ final class WorkerNode: Sendable {
           + "known; leave with `muster leave --local` and join again", exitCode: 65)
     }
     let told = Mutex<(@Sendable (ProxyNotice) -> Void)?>(nil)
-    let proxy = ProxyFactory.make(context.group, logger: context.logger) { notice in
-      told.withLock { $0 }?(notice)
-    }
+    let proxy = ProxyFactory.make(
+      context.group, logger: context.logger, credentials: try ClientCredentials(context.identity)
+    ) { notice in told.withLock { $0 }?(notice) }
     let worker = WorkerNode(
       context: context, client: client, proxy: proxy, hooks: hooks, state: state,
       arguments: try ProxyArguments.load(directory))
@@ -151,8 +151,8 @@ final class WorkerNode: Sendable {
         }
         wait = pollTime
       } catch let error as APIError where error.code == "departed" {
-        await departed()
-        return
+        if await departed() { return }
+        try? await Task.sleep(for: .seconds(1))
       } catch {
         if Task.isCancelled { return }
         failures += 1
@@ -297,10 +297,12 @@ final class WorkerNode: Sendable {
   }
 
   /// A verified member says that this node departed: learn when and by whom.
-  private func departed() async {
+  /// - Returns: whether that was told.
+  private func departed() async -> Bool {
     guard let body = try? await askAny("/v1/self", timeout: .seconds(5)),
       let answer = try? JSON.decode(SelfAnswer.self, body), let departure = answer.departure
-    else { return }
+    else { return false }
     hooks.departed(departure)
+    return true
   }
 }

@@ -546,7 +546,7 @@ nonisolated struct WireClusterFormed: Sendable {
   fileprivate var _first: WireNodeRecord? = nil
 }
 
-/// A cluster began with the state of another cluster's log.
+/// A cluster began with another cluster's whole log before it; nobody of that one is a member.
 nonisolated struct WireClusterImported: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -566,7 +566,7 @@ nonisolated struct WireClusterImported: @unchecked Sendable {
   /// Clears the value of `first`. Subsequent reads from it will return its default value.
   mutating func clearFirst() {_uniqueStorage()._first = nil}
 
-  /// Where the state came from, and up to which index.
+  /// Whose log stands before this event, and its last index: the one before this event.
   var sourceCluster: UInt64 {
     get {_storage._sourceCluster}
     set {_uniqueStorage()._sourceCluster = newValue}
@@ -581,6 +581,12 @@ nonisolated struct WireClusterImported: @unchecked Sendable {
   var sourceHash: Data {
     get {_storage._sourceHash}
     set {_uniqueStorage()._sourceHash = newValue}
+  }
+
+  /// SHA-256 of the exported file that it was read from, 32 bytes; absent if it was a log.
+  var sourceFile: Data {
+    get {_storage._sourceFile}
+    set {_uniqueStorage()._sourceFile = newValue}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -868,6 +874,7 @@ nonisolated struct WireRoleAssigned: Sendable {
     case replaced // = 4
     case spread // = 5
     case departure // = 6
+    case maintenance // = 7
     case UNRECOGNIZED(Int)
 
     init() {
@@ -883,6 +890,7 @@ nonisolated struct WireRoleAssigned: Sendable {
       case 4: self = .replaced
       case 5: self = .spread
       case 6: self = .departure
+      case 7: self = .maintenance
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -896,6 +904,7 @@ nonisolated struct WireRoleAssigned: Sendable {
       case .replaced: return 4
       case .spread: return 5
       case .departure: return 6
+      case .maintenance: return 7
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -909,6 +918,7 @@ nonisolated struct WireRoleAssigned: Sendable {
       .replaced,
       .spread,
       .departure,
+      .maintenance,
     ]
 
   }
@@ -2071,7 +2081,7 @@ nonisolated extension WireClusterFormed: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireClusterImported: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ClusterImported"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}first\0\u{3}source_cluster\0\u{3}source_index\0\u{3}source_hash\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{1}first\0\u{3}source_cluster\0\u{3}source_index\0\u{3}source_hash\0\u{3}source_file\0")
 
   fileprivate class _StorageClass {
     var _cluster: UInt64 = 0
@@ -2079,6 +2089,7 @@ nonisolated extension WireClusterImported: SwiftProtobuf.Message, SwiftProtobuf.
     var _sourceCluster: UInt64 = 0
     var _sourceIndex: UInt64 = 0
     var _sourceHash: Data = Data()
+    var _sourceFile: Data = Data()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2094,6 +2105,7 @@ nonisolated extension WireClusterImported: SwiftProtobuf.Message, SwiftProtobuf.
       _sourceCluster = source._sourceCluster
       _sourceIndex = source._sourceIndex
       _sourceHash = source._sourceHash
+      _sourceFile = source._sourceFile
     }
   }
 
@@ -2117,6 +2129,7 @@ nonisolated extension WireClusterImported: SwiftProtobuf.Message, SwiftProtobuf.
         case 3: try { try decoder.decodeSingularFixed64Field(value: &_storage._sourceCluster) }()
         case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._sourceIndex) }()
         case 5: try { try decoder.decodeSingularBytesField(value: &_storage._sourceHash) }()
+        case 6: try { try decoder.decodeSingularBytesField(value: &_storage._sourceFile) }()
         default: break
         }
       }
@@ -2144,6 +2157,9 @@ nonisolated extension WireClusterImported: SwiftProtobuf.Message, SwiftProtobuf.
       if !_storage._sourceHash.isEmpty {
         try visitor.visitSingularBytesField(value: _storage._sourceHash, fieldNumber: 5)
       }
+      if !_storage._sourceFile.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._sourceFile, fieldNumber: 6)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2158,6 +2174,7 @@ nonisolated extension WireClusterImported: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._sourceCluster != rhs_storage._sourceCluster {return false}
         if _storage._sourceIndex != rhs_storage._sourceIndex {return false}
         if _storage._sourceHash != rhs_storage._sourceHash {return false}
+        if _storage._sourceFile != rhs_storage._sourceFile {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -2690,7 +2707,7 @@ nonisolated extension WireRoleAssigned: SwiftProtobuf.Message, SwiftProtobuf._Me
 }
 
 nonisolated extension WireRoleAssigned.Cause: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CAUSE_UNSPECIFIED\0\u{1}CAUSE_JOINED\0\u{1}CAUSE_SHORTAGE\0\u{1}CAUSE_SURPLUS\0\u{1}CAUSE_REPLACED\0\u{1}CAUSE_SPREAD\0\u{1}CAUSE_DEPARTURE\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CAUSE_UNSPECIFIED\0\u{1}CAUSE_JOINED\0\u{1}CAUSE_SHORTAGE\0\u{1}CAUSE_SURPLUS\0\u{1}CAUSE_REPLACED\0\u{1}CAUSE_SPREAD\0\u{1}CAUSE_DEPARTURE\0\u{1}CAUSE_MAINTENANCE\0")
 }
 
 nonisolated extension WireRoleAssigned.Assignment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

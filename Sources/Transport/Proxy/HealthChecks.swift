@@ -1,6 +1,8 @@
 // Looking at the servers between clients. To accept a connection proves little: a stopped process
 // and a full queue accept too. So a check goes as far as a TLS handshake, and on to /readyz, where
 // a server says that it wants no clients. A server that answered a client just now is not asked.
+// The check shows this node's credentials, where there are any: an API server may answer nobody
+// else. One that does not know them (401) is asked as a stranger from then on, which may tell more.
 
 import NIOCore
 import NIOPosix
@@ -14,16 +16,22 @@ final class HealthChecks: Sendable {
     var planned: [BackendTable.ID: Scheduled<Void>] = [:]
     var jitter: UInt64
     var isStopped = false
+    /// Servers that do not know the credentials.
+    var strangers: Set<BackendTable.ID> = []
   }
 
   private let shared: ProxyShared
   private let group: any EventLoopGroup
   private let state: Mutex<State>
-  private let context: NIOSSLContext?
+  private let anonymous: NIOSSLContext?
+  private let known: NIOSSLContext?
+  private let token: String?
   /// Closes what has heard nothing from that server since then.
   let cut = Mutex<(@Sendable (BackendTable.ID, _ heardBefore: UInt64) -> Void)?>(nil)
 
-  init(_ shared: ProxyShared, group: any EventLoopGroup, seed: UInt64) {
+  init(
+    _ shared: ProxyShared, group: any EventLoopGroup, seed: UInt64, credentials: ClientCredentials?
+  ) {
     self.shared = shared
     self.group = group
     state = Mutex(State(jitter: seed))
@@ -32,7 +40,10 @@ final class HealthChecks: Sendable {
     configuration.certificateVerification = .none
     configuration.applicationProtocols = ["http/1.1"]
     configuration.shutdownTimeout = .milliseconds(100)
-    context = try? NIOSSLContext(configuration: configuration)
+    anonymous = try? NIOSSLContext(configuration: configuration)
+    credentials?.apply(to: &configuration)
+    known = credentials.flatMap { _ in try? NIOSSLContext(configuration: configuration) }
+    token = credentials?.token
   }
 
   /// Looks at a server from now on, for the first time at once.
@@ -69,7 +80,10 @@ final class HealthChecks: Sendable {
 
   private func look(_ id: BackendTable.ID) {
     guard let backend = shared.table.withLock({ $0[id] }) else {
-      state.withLock { $0.planned[id] = nil }
+      state.withLock { state in
+        state.planned[id] = nil
+        state.strangers.remove(id)
+      }
       return
     }
     let interval = shared.options.checkInterval
@@ -132,6 +146,9 @@ final class HealthChecks: Sendable {
       default: throw Finding(words: "failed a check: \(problem)")
       }
     }
+    if case .status(401) = answer {
+      state.withLock { _ = $0.strangers.insert(backend.id) }
+    }
     guard case .status(let status) = answer, status >= 500 else { return }
     throw Finding(words: "says that it is not ready (\(status))", isSilent: false)
   }
@@ -142,14 +159,17 @@ final class HealthChecks: Sendable {
     let promise = loop.makePromise(of: HealthAnswer.self)
     let timeout = shared.options.checkTimeout
     let host = backend.name.description
+    let isStranger = state.withLock { $0.strangers.contains(backend.id) }
+    let context = isStranger ? anonymous : known ?? anonymous
+    let request = kind == .readyz ? request(to: host, asStranger: isStranger) : nil
     let bootstrap = ClientBootstrap(group: loop)
       .connectTimeout(min(timeout, shared.options.connectTimeout))
-      .channelInitializer { [context] channel in
+      .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           guard kind != .connect, let context else { return }
           try channel.pipeline.syncOperations.addHandlers([
             try NIOSSLClientHandler(context: context, serverHostname: nil),
-            HealthHandler(promise, host: host, asks: kind == .readyz),
+            HealthHandler(promise, request: request),
           ])
         }
       }
@@ -173,6 +193,12 @@ final class HealthChecks: Sendable {
     }
     return try await promise.futureResult.get()
   }
+
+  private func request(to host: String, asStranger isStranger: Bool) -> String {
+    "GET /readyz HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: muster-proxy\r\nAccept: */*\r\n"
+      + (isStranger ? "" : token.map { "Authorization: Bearer \($0)\r\n" } ?? "")
+      + "Connection: close\r\n\r\n"
+  }
 }
 
 /// How far a check came.
@@ -188,24 +214,20 @@ private final class HealthHandler: ChannelInboundHandler {
   typealias OutboundOut = ByteBuffer
 
   private let promise: EventLoopPromise<HealthAnswer>
-  private let host: String
-  private let asks: Bool
+  /// What is asked; nil where the handshake is enough.
+  private let request: String?
   private var head: [UInt8] = []
   private var isSecure = false
 
-  init(_ promise: EventLoopPromise<HealthAnswer>, host: String, asks: Bool) {
+  init(_ promise: EventLoopPromise<HealthAnswer>, request: String?) {
     self.promise = promise
-    self.host = host
-    self.asks = asks
+    self.request = request
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case TLSUserEvent.handshakeCompleted = event {
       isSecure = true
-      if asks {
-        let request =
-          "GET /readyz HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: muster-proxy\r\n"
-          + "Accept: */*\r\nConnection: close\r\n\r\n"
+      if let request {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: request)), promise: nil)
       } else {
         promise.succeed(.handshake)

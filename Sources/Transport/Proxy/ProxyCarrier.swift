@@ -20,6 +20,7 @@ final class ProxyCarrier {
 
   let shared: ProxyShared
   let poller: Poller
+  private let loop: ProxyLoop
   let options: ProxyOptions
   /// What is read is written at once, so one buffer serves all.
   let scratch = ScratchBuffer(size: 128 << 10)
@@ -38,9 +39,10 @@ final class ProxyCarrier {
   /// Empty pipes for large transfers.
   var pipes: [Pipe] = []
 
-  init(_ shared: ProxyShared, _ poller: Poller) {
+  init(_ shared: ProxyShared, _ poller: Poller, _ loop: ProxyLoop) {
     self.shared = shared
     self.poller = poller
+    self.loop = loop
     options = shared.options
     now = shared.now
   }
@@ -66,16 +68,18 @@ final class ProxyCarrier {
     resumeAccepting()
     guard hasMail else { return true }
     poller.silenceBell()
+    var mustStop = false
     for command in commands() {
       switch command {
       case .listen(let listener): listen(listener)
+      case .serve(let client): if mustStop { client.close() } else { begin(client) }
       case .cut(let id, let moment): cut(id, heardBefore: moment)
       case .stop:
         stop()
-        return false
+        mustStop = true
       }
     }
-    return true
+    return !mustStop
   }
 
   /// Milliseconds until the next alarm; -1 for ever.
@@ -134,7 +138,7 @@ final class ProxyCarrier {
         return pauseAccepting(milliseconds: 20)
       }
       switch listener.accept() {
-      case .success(let client?): begin(client)
+      case .success(let client?): place(client)
       case .success(nil): return shared.unreserve()
       case .failure(let error):
         shared.unreserve()
@@ -161,8 +165,23 @@ final class ProxyCarrier {
     for index in listeners.indices { watch(index) }
   }
 
-  private func begin(_ client: Socket) {
+  /// Keeps a client, or gives it to a loop that carries less.
+  private func place(_ client: Socket) {
     shared.meter.accepted.count()
+    let other = shared.loops.withLock { loops in
+      loops.min { $0.load.load(ordering: .relaxed) < $1.load.load(ordering: .relaxed) }
+    }
+    let own = loop.load.load(ordering: .relaxed)
+    if let other, other !== loop, other.load.load(ordering: .relaxed) + 1 < own {
+      other.load.wrappingAdd(1, ordering: .relaxed)
+      if other.send(.serve(client)) { return }
+      other.load.wrappingSubtract(1, ordering: .relaxed)
+    }
+    loop.load.wrappingAdd(1, ordering: .relaxed)
+    begin(client)
+  }
+
+  private func begin(_ client: Socket) {
     let slot = free.popLast() ?? sessions.count
     if slot == sessions.count { sessions.append(nil) }
     let session = ProxySession(slot: slot, client: client, serial: serial())
@@ -193,6 +212,7 @@ final class ProxyCarrier {
     leaveServer(session, reset: reset)
     drop(&session.up)
     drop(&session.down)
+    loop.load.wrappingSubtract(1, ordering: .relaxed)
     shared.unreserve()
   }
 

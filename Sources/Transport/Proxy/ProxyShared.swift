@@ -9,6 +9,7 @@ final class ProxyShared: Sendable {
   let table: Mutex<BackendTable>
   let meter = ProxyMeter()
   let clock: any EventLoop
+  let loops = Mutex<[ProxyLoop]>([])
   private let log: @Sendable (ProxyNotice) -> Void
   /// When each notice that can come with every client was last given.
   private let said = Mutex<[String: UInt64]>([:])

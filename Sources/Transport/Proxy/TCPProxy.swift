@@ -33,15 +33,17 @@ package final class TCPProxy: Sendable {
   ///   - backends: the servers.
   ///   - options: times and limits.
   ///   - seed: of the draws; different ones keep many proxies from agreeing.
+  ///   - credentials: shown by the checks.
   ///   - log: is told what an operator should know, on any thread.
   package init(
     group: any EventLoopGroup, backends: [HostPort] = [], options: ProxyOptions = ProxyOptions(),
-    seed: UInt64 = 1, log: @escaping @Sendable (ProxyNotice) -> Void = { _ in }
+    seed: UInt64 = 1, credentials: ClientCredentials? = nil,
+    log: @escaping @Sendable (ProxyNotice) -> Void = { _ in }
   ) {
     shared = ProxyShared(options: options, seed: seed, clock: group.next(), log: log)
     state = Mutex(State())
     threads = NIOThreadPool(numberOfThreads: max(1, options.threads))
-    checks = HealthChecks(shared, group: group, seed: seed)
+    checks = HealthChecks(shared, group: group, seed: seed, credentials: credentials)
     shared.troubled.withLock { [checks] in $0 = { checks.hurry($0) } }
     checks.cut.withLock { cut in
       cut = { [weak self] id, moment in self?.command(.cut(id, heardBefore: moment)) }
@@ -87,6 +89,7 @@ package final class TCPProxy: Sendable {
       for _ in 0..<max(1, shared.options.threads) {
         let loop = try ProxyLoop(shared, on: threads) { [self] in loopEnded() }
         state.loops.append(loop)
+        shared.loops.withLock { $0.append(loop) }
         state.running += 1
       }
     }
@@ -151,6 +154,11 @@ package final class TCPProxy: Sendable {
           isListed: $0.isListed)
       }
     }
+  }
+
+  /// Clients that each thread carries.
+  package var loads: [Int] {
+    shared.loops.withLock { loops in loops.map { $0.load.load(ordering: .relaxed) } }
   }
 
   /// Stops listening, closes every connection, and returns when it is closed.

@@ -54,7 +54,7 @@ struct AnswerParser {
   }
 
   /// Where `text` begins.
-  private static func find(_ text: StaticString, in bytes: ArraySlice<UInt8>) -> Int? {
+  static func find(_ text: StaticString, in bytes: ArraySlice<UInt8>) -> Int? {
     let count = text.utf8CodeUnitCount
     guard bytes.count >= count else { return nil }
     return bytes.withUnsafeBytes { all in

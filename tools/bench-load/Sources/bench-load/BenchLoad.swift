@@ -19,6 +19,7 @@ enum BenchLoad {
                                [--clients N] [--seconds S] [--count N] [--bytes N]
            bench-load failover PEER --servers H:P,... --cert FILE --key FILE
                                --process PID [--signal kill|stop]
+           bench-load follow   muster --servers H:P --cert FILE --key FILE [--clients N]
     PEER is muster or etcd; --servers of failover are the survivors.
     """
 
@@ -74,6 +75,9 @@ enum BenchLoad {
       let time = try Failover.run(
         access, survivors: servers, process: process, signal: signal, on: group.next())
       print(time.map { "milliseconds=\($0 / 1_000_000)" } ?? "milliseconds=none")
+    case "follow":
+      try Following.run(
+        access, server: servers[0], count: Int(try number("clients", 1)), on: group.next())
     default: throw Usage(help)
     }
   }

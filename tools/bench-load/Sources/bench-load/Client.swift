@@ -95,6 +95,19 @@ struct Access: Sendable {
 
   /// Connects to HOST:PORT; the client is ready once the handshake is through or fails later.
   func connect(_ address: String, on loop: any EventLoop) -> EventLoopFuture<NIOLoopBound<Client>> {
+    connect(address, on: loop) {
+      Client(peer, wishes: Wishes(peer, host: address, bytes: bytes))
+    }.flatMapThrowing { channel in
+      NIOLoopBound(
+        try channel.pipeline.syncOperations.handler(type: Client.self), eventLoop: loop)
+    }
+  }
+
+  /// Connects to HOST:PORT, and has what `make` makes speak there.
+  func connect(
+    _ address: String, on loop: any EventLoop,
+    _ make: @escaping @Sendable () -> some ChannelInboundHandler
+  ) -> EventLoopFuture<any Channel> {
     let parts = address.split(separator: ":")
     guard parts.count == 2, let port = Int(parts[1]) else {
       return loop.makeFailedFuture(Usage("\(address) is not HOST:PORT"))
@@ -104,16 +117,12 @@ struct Access: Sendable {
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandlers([
-            try NIOSSLClientHandler(context: tls, serverHostname: nil),
-            Client(peer, wishes: Wishes(peer, host: address, bytes: bytes)),
+            try NIOSSLClientHandler(context: tls, serverHostname: nil)
           ])
+          try channel.pipeline.syncOperations.addHandler(make())
         }
       }
       .connect(host: String(parts[0]), port: port)
-      .flatMapThrowing { channel in
-        NIOLoopBound(
-          try channel.pipeline.syncOperations.handler(type: Client.self), eventLoop: loop)
-      }
   }
 }
 
