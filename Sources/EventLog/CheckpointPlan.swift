@@ -4,13 +4,15 @@ package import Raft
 ///
 /// The newest checkpoint bounds how long a start takes; older ones let a reader of history begin
 /// nearby. Each costs as many bytes as the state has, so they are taken further apart as it grows,
-/// and one that stands too close to the one kept before it goes when the next is there: what stays
-/// costs no more than some 25 bytes an event.
+/// and one that stands too close to the one kept before it goes when the second after it is there
+/// (the newest events are asked for most): what stays costs no more than some 25 bytes an event.
 package struct CheckpointPlan: Sendable {
   /// At most so many events are folded at a start, while the state is small.
   package static let spacing: Index = 5000
 
-  private var newest: (index: Index, bytes: Int)?
+  private typealias Stored = (index: Index, bytes: Int)
+  private var newest: Stored?
+  private var previous: Stored?
   private var kept: Index = 0
 
   /// - Parameter newest: the newest one of the log; nil if there is none.
@@ -26,10 +28,10 @@ package struct CheckpointPlan: Sendable {
 
   /// One is stored. Returns the index of one that should go with the same write.
   package mutating func store(_ checkpoint: Checkpoint) -> Index? {
-    defer { newest = (checkpoint.index, checkpoint.bytes.count) }
-    guard let newest else { return nil }
-    if newest.index - kept < Index(newest.bytes / 25) { return newest.index }
-    kept = newest.index
+    defer { (previous, newest) = (newest, (checkpoint.index, checkpoint.bytes.count)) }
+    guard let previous else { return nil }
+    if previous.index - kept < Index(previous.bytes / 25) { return previous.index }
+    kept = previous.index
     return nil
   }
 }

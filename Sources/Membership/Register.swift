@@ -10,9 +10,13 @@ where Element.ID: Sendable {
 
   /// Of several values with one id the last counts, at the place of the first.
   package init(_ elements: [Element] = []) {
-    all.reserveCapacity(elements.count)
     positions.reserveCapacity(elements.count)
-    for element in elements { append(element) }
+    for (position, element) in elements.enumerated() { positions[element.id] = position }
+    all = elements
+    if positions.count < elements.count {
+      (all, positions) = ([], [:])
+      for element in elements { append(element) }
+    }
   }
 
   package subscript(_ id: Element.ID) -> Element? { position(of: id).map { all[$0] } }
