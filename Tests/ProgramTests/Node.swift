@@ -5,7 +5,8 @@ import Testing
 
 final class Node {
   let name: String
-  let address: String
+  /// Another one counts from the next start on.
+  var address: String
   let folder: URL
   let data: String
   /// Beside the name, the address and the data directory.

@@ -24,7 +24,7 @@ final class Stage {
   }
 
   /// An address that no other node of this process has, and hardly one of another process.
-  private static func address() -> String {
+  static func address() -> String {
     let (pid, number) = (Int(getpid()), number())
     return "127.\(64 + pid >> 8 & 127).\(pid & 255).\(1 + number % 250)"
   }

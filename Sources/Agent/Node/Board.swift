@@ -29,6 +29,9 @@ final class Board: Sendable {
     var peers: [PeerTarget] = []
     /// How peers presented themselves when they were last admitted, the latest first, at most two.
     var greetings: [UInt64: [(greeting: Greeting, address: Address?)]] = [:]
+    /// Where a peer says that it is, until the log says so too: one that moved cannot tell the log
+    /// before the others find it.
+    var moved: [UInt64: Address] = [:]
     /// The endpoint list that each worker has, by what it last asked here with, and when.
     var polls: [NodeID: (index: UInt64, at: UInt64)] = [:]
     var onPeers: (@Sendable ([PeerTarget]) -> Void)?
@@ -96,7 +99,11 @@ final class Board: Sendable {
     let news = state.withLock { state -> ([PeerTarget], (@Sendable ([PeerTarget]) -> Void)?) in
       state.appliedIndex = cluster.lastIndex
       guard membership else { return ([], nil) }
-      state.directory = state.directory.following(cluster)
+      let before = state.directory
+      state.directory = before.following(cluster)
+      state.moved = state.moved.filter { id, _ in
+        before.datastore(of: id) == state.directory.datastore(of: id)
+      }
       return (refreshPeers(&state), state.onPeers)
     }
     if let tell = news.1 { tellPeers(news.0, tell) }
@@ -140,7 +147,7 @@ final class Board: Sendable {
 
   private func refreshPeers(_ state: inout State) -> [PeerTarget] {
     state.peers = state.directory.peers(without: own).compactMap { entry in
-      entry.datastore.map {
+      (state.moved[entry.id.rawValue] ?? entry.datastore).map {
         PeerTarget(
           id: entry.id.rawValue, address: HostPort($0.host.description, Int($0.port)),
           keyDigest: entry.key.bytes)
@@ -216,7 +223,21 @@ final class Board: Sendable {
     return .accept(peer: entry.id.rawValue)
   }
 
+  /// A peer that greets from elsewhere than the log has it is dialled there.
+  private func follow(_ hello: Hello) {
+    guard let address = hello.datastore else { return }
+    let id = hello.node.rawValue
+    let news = state.withLock { state -> ([PeerTarget], (@Sendable ([PeerTarget]) -> Void)?) in
+      let moved = state.directory.datastore(of: id) == address ? nil : address
+      guard state.moved[id] != moved else { return ([], nil) }
+      state.moved[id] = moved
+      return (refreshPeers(&state), state.onPeers)
+    }
+    if let tell = news.1 { context.coreLoop.execute { tell(news.0) } }
+  }
+
   private func note(_ hello: Hello) {
+    follow(hello)
     let greeting = Greeting(boot: hello.boot, nonce: hello.nonce)
     let other = state.withLock { state -> Address?? in
       let known = state.greetings[hello.node.rawValue] ?? []

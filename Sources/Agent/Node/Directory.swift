@@ -62,6 +62,12 @@ struct Directory: Sendable {
     members.values.first { $0.id == node }?.name ?? node.description
   }
 
+  /// Where a node's datastore is, as the log or an introduction has it.
+  func datastore(of node: UInt64) -> Address? {
+    let known = members.values.first { $0.id.rawValue == node }
+    return (known ?? introduced.values.first { $0.id.rawValue == node })?.datastore
+  }
+
   /// Control-plane nodes to keep links with, this node not among them.
   func peers(without own: NodeID) -> [Entry] {
     var out = members.values.filter { $0.role == .controlPlane && $0.id != own }

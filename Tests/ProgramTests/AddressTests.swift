@@ -1,0 +1,58 @@
+// Machines get other addresses: by DHCP, by a move to another network.
+
+import Foundation
+import Testing
+
+extension Program {
+  @Suite("A node that moved")
+  struct AddressTests {
+    /// Restarts a node at another address, and waits until the whole cluster knows.
+    private func move(_ node: Node, in nodes: [Node]) async throws {
+      let old = node.address
+      #expect(try await node.stop() == 0)
+      node.address = Stage.address()
+      try node.launch()
+      for witness in nodes {
+        try await eventually("\(witness.name) sees \(node.name) at \(node.address)") {
+          let status = try await witness.status()
+          return status.highAvailability && status.masters.contains(node.address + ":19001")
+            && !status.masters.contains(old + ":19001")
+        }
+      }
+    }
+
+    @Test("is found by the others, whoever it is, and so are all one after the other")
+    func moves() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(3)
+        let worker = try await stage.started("w1")
+        try await nodes[0].admit(worker, worker: true)
+        let leader = try #require(try await nodes[0].status().leader)
+        let order = nodes.sorted { $0.name != leader && $1.name == leader }
+        for node in order { try await move(node, in: nodes) }
+        // Everybody is somewhere else now; workers and certificates followed.
+        let servers = nodes.map { $0.address + ":16443" }.sorted()
+        let provider = URL(fileURLWithPath: worker.data + "/args/traefik/provider.yaml")
+        try await eventually("the worker's list has the new addresses") {
+          let text = try String(contentsOf: provider, encoding: .utf8)
+          return text.split(separator: "\n").compactMap {
+            $0.contains("- address: ") ? String($0.split(separator: " ").last ?? "") : nil
+          }.sorted() == servers
+        }
+        for node in nodes where FileManager.default.isExecutableFile(atPath: "/usr/bin/curl") {
+          let outcome = try await Tool(
+            "curl",
+            [
+              "--silent", "--show-error", "--cacert", node.data + "/kubernetes/ca.crt",
+              "https://\(node.address):16443/livez",
+            ], node.folder
+          ).ended()
+          #expect(outcome.out == "ok", "\(node.name): \(outcome)")
+        }
+        let moved = try await nodes[0].events().filter { $0.type == "endpoint.refreshed" }
+        #expect(moved.count >= 6, "one for each join, one for each move")
+        #expect(try await nodes[0].run("verify", "--cluster").code == 0)
+      }
+    }
+  }
+}
