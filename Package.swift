@@ -145,11 +145,15 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "HistoryTests",
-      dependencies: ["History", "EventLog", "Projections", "Membership", "Schema", "Raft"],
+      dependencies: [
+        "History", "EventLog", "Projections", "Membership", "Schema", "Raft",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(
-      name: "AgentTests", dependencies: ["Agent", "EventLog", "Membership", "Raft"],
+      name: "AgentTests",
+      dependencies: ["Agent", "EventLog", "History", "Membership", "Projections", "Raft"],
       swiftSettings: settings),
     .target(
       name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),

@@ -85,6 +85,7 @@ private struct OriginSearch {
     case "leader": return try history.last(atOrBefore: index, types: [.leaderElected])?.index
     case "endpoints": return state.endpointIndex
     case "change": return state.joint?.index
+    case "policy": return state.policyIndex
     case "departure": return state.departure?.index
     case "ha": return try availabilityOrigin(path)
     case "nodes" where path == "nodes.count":
@@ -126,6 +127,8 @@ private struct OriginSearch {
         atOrBefore: index, types: [.replicaLost, .replicaRefetched]
       ) { $0.concerns(member.id) }
       return found?.index ?? member.joinIndex
+    case "maintenance": return member.maintenance?.index
+    case "voteLentTo": return try roleOrigin(member)
     case "apiserverReady" where !member.isActive:
       if case .left(let index, _) = member.state { return index }
       return member.endpointIndex

@@ -23,8 +23,13 @@ extension History {
     }
     switch recorded.envelope.event {
     case .clusterFormed, .clusterImported, .leaderElected, .tokenIssued, .nodeSuspected,
-      .replicaLost:
+      .replicaLost, .maintenanceEntered, .policyChanged:
       break
+    case .maintenanceExited(let exited):
+      let entered = try last(atOrBefore: recorded.index - 1, types: [.maintenanceEntered]) {
+        $0.concerns(exited.node)
+      }
+      add(entered?.index, "took the node into maintenance")
     case .tokenRevoked(let revoked):
       add(before.token(revoked.id)?.index, "issued the invitation")
     case .nodeJoined(let joined):
@@ -52,9 +57,16 @@ extension History {
           add(
             try lastSuspicion(of: member.id, before: recorded.index)?.index,
             "put \(member.name) under suspicion")
+        } else if assigned.cause == .maintenance {
+          let upkeep = try last(
+            atOrBefore: recorded.index - 1, types: [.maintenanceEntered, .maintenanceExited]
+          ) { $0.concerns(member.id) }
+          add(upkeep?.index, "said whether \(member.name) is meant to be there")
         }
       }
       if causes.isEmpty, [.shortage, .surplus, .spread].contains(assigned.cause) {
+        let policy = try last(atOrBefore: recorded.index - 1, types: [.policyChanged]) { _ in true }
+        add(policy?.index, "said how many should vote")
         add(try lastChange(before: recorded.index)?.index, "changed who is there to vote")
       }
     }

@@ -76,7 +76,9 @@ extension Event {
     case .nodeRecovered(let recovered): [recovered.node]
     case .replicaLost(let lost): [lost.node]
     case .replicaRefetched(let refetched): [refetched.node]
-    case .tokenIssued, .tokenRevoked, .rolesSettled: []
+    case .maintenanceEntered(let entered): [entered.node]
+    case .maintenanceExited(let exited): [exited.node]
+    case .tokenIssued, .tokenRevoked, .rolesSettled, .policyChanged: []
     }
   }
 }

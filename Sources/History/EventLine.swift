@@ -82,6 +82,10 @@ extension Event {
         ]
       case .replicaRefetched(let refetched):
         [node(refetched.node), ("upTo", .number(refetched.index))]
+      case .maintenanceEntered(let entered):
+        [node(entered.node), ("until", .text(entered.until?.rfc3339Milliseconds))]
+      case .maintenanceExited(let exited): [node(exited.node)]
+      case .policyChanged(let change): change.fields
       }
     fields.sort { $0.0 < $1.0 }
     return .object(fields)
@@ -161,5 +165,17 @@ extension RoleAssigned {
       ]
     }
     return fields
+  }
+}
+
+extension PolicyChanged {
+  /// What changed, and nothing of what stays.
+  fileprivate var fields: [(String, Document)] {
+    let numbers: [(String, UInt32?)] = [
+      ("voters", voters), ("standbys", standbys), ("suspectAfterMilliseconds", suspectAfter),
+      ("recoverAfterMilliseconds", recoverAfter),
+    ]
+    return numbers.compactMap { name, value in value.map { (name, .number(UInt64($0))) } }
+      + (spread.map { [("spread", .truth($0))] } ?? [])
   }
 }

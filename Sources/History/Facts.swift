@@ -35,6 +35,7 @@ package struct Facts: Hashable, Sendable {
       add("departure.kind", departure.kind == .leave ? "leave" : "remove")
       add("departure.since", departure.index)
     }
+    if cluster.policyIndex > 1 { add(cluster.policy) }
     for member in cluster.nodes { add(member, cluster) }
     for gone in cluster.departed { add(gone) }
     for token in cluster.tokens { add(token) }
@@ -81,6 +82,15 @@ package struct Facts: Hashable, Sendable {
     add("nodes.count", cluster.nodes.count { $0.isActive })
   }
 
+  /// Where somebody chose settings: those of a new cluster are no facts.
+  private mutating func add(_ policy: Policy) {
+    add("policy.voters", policy.voters)
+    add("policy.standbys", policy.standbys)
+    if let time = policy.suspectAfter { add("policy.suspectAfter", "\(time) ms") }
+    if let time = policy.recoverAfter { add("policy.recoverAfter", "\(time) ms") }
+    add("policy.spread", policy.spread ? "yes" : "no")
+  }
+
   private mutating func add(_ member: Member, _ cluster: Cluster) {
     let path = "nodes.\(member.name)."
     let record = member.record
@@ -90,6 +100,10 @@ package struct Facts: Hashable, Sendable {
     add(path + "state", member.isActive ? "active" : "left")
     add(path + "suspectedSince", member.suspectedSince?.rfc3339Milliseconds ?? "no")
     add(path + "lostSince", member.lostSince?.rfc3339Milliseconds ?? "no")
+    if let maintenance = member.maintenance {
+      add(path + "maintenance", maintenance.until?.rfc3339Milliseconds ?? "until it is ended")
+    }
+    if let heir = member.lentTo { add(path + "voteLentTo", cluster.name(of: heir)) }
     add(path + "address", record.endpoints.cluster)
     if let address = record.endpoints.datastore { add(path + "datastoreAddress", address) }
     if let address = record.endpoints.apiserver {

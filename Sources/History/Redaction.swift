@@ -32,7 +32,8 @@ package struct Redaction: Sendable {
       refreshed.endpoints = redacted(refreshed.endpoints)
       envelope.event = .endpointRefreshed(refreshed)
     case .leaderElected, .tokenIssued, .tokenRevoked, .nodeLeft, .nodeRemoved, .roleAssigned,
-      .rolesSettled, .nodeSuspected, .nodeRecovered, .replicaLost, .replicaRefetched:
+      .rolesSettled, .nodeSuspected, .nodeRecovered, .replicaLost, .replicaRefetched,
+      .maintenanceEntered, .maintenanceExited, .policyChanged:
       break
     }
     entry.payload = envelope.encoded()

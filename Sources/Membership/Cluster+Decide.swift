@@ -37,6 +37,9 @@ extension Cluster {
     case .recover(let id): try recover(id, scene)
     case .loseReplica(let lost): try lose(lost, scene)
     case .refetchReplica(let refetched): try refetch(refetched, scene)
+    case .enterMaintenance(let wish): try enter(wish, scene)
+    case .exitMaintenance(let target): try exit(target, scene)
+    case .changePolicy(let change): try decide(change, scene)
     }
   }
 

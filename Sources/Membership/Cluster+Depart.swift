@@ -54,8 +54,11 @@ extension Cluster {
     return scene.append(.roleAssigned(assigned), finishes: false)
   }
 
+  /// The node meant by a name, an id or an address; nil if none is, or several are.
+  package func node(matching target: String) -> Member? { try? resolve(target) }
+
   /// The node meant by a name, an id or an address with or without port; active ones go first.
-  private func resolve(_ target: String) throws(Refusal) -> Member {
+  func resolve(_ target: String) throws(Refusal) -> Member {
     if let member = node(named: target) { return member }
     if let id = NodeID(target), let member = node(id) { return member }
     let matches = nodes.filter { holds($0, target) }

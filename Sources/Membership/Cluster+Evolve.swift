@@ -90,6 +90,11 @@ extension Cluster {
     case .replicaRefetched(let refetched):
       if let why = inactive(refetched.node) { return why }
       return roster[refetched.node]?.lostSince == nil ? "it has lost nothing" : nil
+    case .maintenanceEntered(let entered): return inactive(entered.node)
+    case .maintenanceExited(let exited):
+      if let why = inactive(exited.node) { return why }
+      return roster[exited.node]?.maintenance == nil ? "it is not in maintenance" : nil
+    case .policyChanged(let change): return policy.changed(by: change).flaw
     }
   }
 
@@ -176,6 +181,8 @@ extension Cluster {
         $0.state = .left(index: recorded.index, time: time)
         $0.apiserverReady = false
         $0.suspectedSince = nil
+        $0.maintenance = nil
+        $0.lentTo = nil
       }
       if let name = roster[left.node]?.name { leftByName[name] = left.node }
     case .nodeRemoved(let removed):
@@ -205,7 +212,20 @@ extension Cluster {
       roster.update(lost.node) { $0.lostSince = time }
     case .replicaRefetched(let refetched):
       roster.update(refetched.node) { $0.lostSince = nil }
+    case .maintenanceEntered(let entered):
+      roster.update(entered.node) {
+        $0.maintenance = .init(
+          index: recorded.index, since: $0.maintenance?.since ?? time, until: entered.until)
+      }
+    case .maintenanceExited(let exited):
+      roster.update(exited.node) { $0.maintenance = nil }
+    case .policyChanged(let change): apply(change, recorded)
     }
+  }
+
+  private mutating func apply(_ change: PolicyChanged, _ recorded: RecordedEvent) {
+    policy = policy.changed(by: change)
+    policyIndex = recorded.index
   }
 
   private mutating func apply(_ joined: NodeJoined, _ recorded: RecordedEvent) {
@@ -228,6 +248,7 @@ extension Cluster {
     if assigned.joint {
       joint = JointRoles(outgoing: voters, attribution: attribution, index: recorded.index)
     }
+    lend(assigned)
     for assignment in assigned.assignments {
       roster.update(assignment.node) { $0.datastoreRole = assignment.role }
     }
@@ -235,6 +256,25 @@ extension Cluster {
       departure = Departure(
         node: departing.node, kind: departing.kind, forced: departing.forced,
         attribution: attribution, index: recorded.index, settled: !assigned.joint)
+    }
+  }
+
+  /// Who votes in whose place, where a node in maintenance gives up its vote. That is over when it
+  /// votes again, or when the other one does not any more.
+  private mutating func lend(_ assigned: RoleAssigned) {
+    let gained = assigned.assignments.filter { $0.role == .voter }.map(\.node)
+    for member in controlPlane {
+      let assignment = assigned.assignments.first { $0.node == member.id }
+      if let heir = member.lentTo {
+        let heirsRole = assigned.assignments.first { $0.node == heir }
+        if assignment?.role == .voter || heirsRole.map({ $0.role != .voter }) == true {
+          roster.update(member.id) { $0.lentTo = nil }
+        }
+      } else if assigned.cause == .maintenance, let heir = gained.first, member.maintenance != nil,
+        member.datastoreRole == .voter, let assignment, assignment.role != .voter
+      {
+        roster.update(member.id) { $0.lentTo = heir }
+      }
     }
   }
 
@@ -280,7 +320,7 @@ extension Cluster {
     case .endpointRefreshed(let refreshed): roster[refreshed.node]?.isControlPlane == true
     case .nodeSuspected, .nodeRecovered: true
     case .leaderElected, .tokenIssued, .tokenRevoked, .roleAssigned, .rolesSettled, .replicaLost,
-      .replicaRefetched:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
       false
     }
   }

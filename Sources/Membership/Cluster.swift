@@ -25,6 +25,9 @@ package struct Cluster: Equatable, Sendable {
   package internal(set) var term: UInt64
   package internal(set) var joint: JointRoles?
   package internal(set) var departure: Departure?
+  package internal(set) var policy: Policy
+  /// Index of the event that last changed it; 1 if none did.
+  package internal(set) var policyIndex: UInt64
   /// Index and time of the last event applied; 0 before the first.
   package internal(set) var lastIndex: UInt64
   package internal(set) var lastTime: Timestamp
@@ -41,8 +44,10 @@ package struct Cluster: Equatable, Sendable {
   package init(
     id: ClusterID, incarnation: UInt64, formed: Timestamp, nodes: [Member] = [],
     departed: [Departed] = [], tokens: [Token] = [], leader: NodeID? = nil, term: UInt64 = 0,
-    joint: JointRoles? = nil, departure: Departure? = nil, lastIndex: UInt64 = 0,
-    lastTime: Timestamp = Timestamp(milliseconds: 0), endpointIndex: UInt64 = 0,
+    joint: JointRoles? = nil, departure: Departure? = nil, policy: Policy = Policy(),
+    policyIndex: UInt64 = 1,
+    lastIndex: UInt64 = 0, lastTime: Timestamp = Timestamp(milliseconds: 0),
+    endpointIndex: UInt64 = 0,
     sessions: Sessions = Sessions()
   ) {
     self.id = id
@@ -62,6 +67,8 @@ package struct Cluster: Equatable, Sendable {
     self.term = term
     self.joint = joint
     self.departure = departure
+    self.policy = policy
+    self.policyIndex = policyIndex
     self.lastIndex = lastIndex
     self.lastTime = lastTime
     self.endpointIndex = endpointIndex

@@ -20,6 +20,10 @@ package enum Command: Hashable, Sendable {
   /// A control-plane node tells that it lost what it had acknowledged, and that it has it again.
   case loseReplica(ReplicaLost)
   case refetchReplica(ReplicaRefetched)
+  case enterMaintenance(EnterMaintenance)
+  /// The node's name, id or address.
+  case exitMaintenance(String)
+  case changePolicy(PolicyChanged)
 
   package struct Join: Hashable, Sendable {
     package var node: NodeRecord
@@ -28,6 +32,17 @@ package enum Command: Hashable, Sendable {
     package init(node: NodeRecord, secret: Digest) {
       self.node = node
       self.secret = secret
+    }
+  }
+
+  package struct EnterMaintenance: Hashable, Sendable {
+    /// A name, an id, or an address (with or without port).
+    package var target: String
+    /// For how many seconds; nil until it is ended.
+    package var seconds: Int64?
+    package init(target: String, seconds: Int64?) {
+      self.target = target
+      self.seconds = seconds
     }
   }
 

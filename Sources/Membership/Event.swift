@@ -85,6 +85,9 @@ package enum Event: Hashable, Sendable {
   case nodeRecovered(NodeRecovered)
   case replicaLost(ReplicaLost)
   case replicaRefetched(ReplicaRefetched)
+  case maintenanceEntered(MaintenanceEntered)
+  case maintenanceExited(MaintenanceExited)
+  case policyChanged(PolicyChanged)
 
   package var type: EventType {
     switch self {
@@ -103,6 +106,9 @@ package enum Event: Hashable, Sendable {
     case .nodeRecovered: .nodeRecovered
     case .replicaLost: .replicaLost
     case .replicaRefetched: .replicaRefetched
+    case .maintenanceEntered: .maintenanceEntered
+    case .maintenanceExited: .maintenanceExited
+    case .policyChanged: .policyChanged
     }
   }
 }
@@ -244,6 +250,8 @@ package struct RoleAssigned: Hashable, Sendable {
     case spread = 5
     /// A node leaves or is removed.
     case departure = 6
+    /// A node in maintenance lends its vote, or has it back afterwards.
+    case maintenance = 7
   }
   package struct Departing: Hashable, Sendable {
     package enum Kind: UInt8, Sendable, CaseIterable {
@@ -316,6 +324,44 @@ package struct ReplicaRefetched: Hashable, Sendable {
   package init(node: NodeID, index: UInt64) {
     self.node = node
     self.index = index
+  }
+}
+
+/// A node may be away for a while: others lead and, where they can, vote in its place.
+package struct MaintenanceEntered: Hashable, Sendable {
+  package var node: NodeID
+  /// When it ends by itself; nil if it must be ended.
+  package var until: Timestamp?
+  package init(node: NodeID, until: Timestamp?) {
+    self.node = node
+    self.until = until
+  }
+}
+
+/// The node is back, and has back the vote that it lent.
+package struct MaintenanceExited: Hashable, Sendable {
+  package var node: NodeID
+  package init(node: NodeID) { self.node = node }
+}
+
+/// Cluster-wide settings changed; nil: as before.
+package struct PolicyChanged: Hashable, Sendable {
+  package var voters: UInt32?
+  package var standbys: UInt32?
+  /// Milliseconds of silence until a node is suspected.
+  package var suspectAfter: UInt32?
+  /// Milliseconds of contact until it has recovered.
+  package var recoverAfter: UInt32?
+  package var spread: Bool?
+  package init(
+    voters: UInt32? = nil, standbys: UInt32? = nil, suspectAfter: UInt32? = nil,
+    recoverAfter: UInt32? = nil, spread: Bool? = nil
+  ) {
+    self.voters = voters
+    self.standbys = standbys
+    self.suspectAfter = suspectAfter
+    self.recoverAfter = recoverAfter
+    self.spread = spread
   }
 }
 

@@ -8,6 +8,20 @@ package struct Member: Hashable, Sendable, Identifiable {
     case left(index: UInt64, time: Timestamp)
   }
 
+  /// It may be away for a while, and an operator said so.
+  package struct Maintenance: Hashable, Sendable {
+    /// Index of the event that last said so.
+    package var index: UInt64
+    package var since: Timestamp
+    /// When it ends by itself; nil if it must be ended.
+    package var until: Timestamp?
+    package init(index: UInt64, since: Timestamp, until: Timestamp?) {
+      self.index = index
+      self.since = since
+      self.until = until
+    }
+  }
+
   package var record: NodeRecord
   package var joined: Timestamp
   package var joinIndex: UInt64
@@ -20,6 +34,10 @@ package struct Member: Hashable, Sendable, Identifiable {
   package var suspectedSince: Timestamp?
   /// Since when it lacks what it had acknowledged; nil while it holds everything.
   package var lostSince: Timestamp?
+  /// Nil: it is meant to be there.
+  package var maintenance: Maintenance?
+  /// Who votes in its place since it was in maintenance; nil if nobody does.
+  package var lentTo: NodeID?
   /// When it was suspected of late, oldest first, at most `suspicionLimit`.
   package var suspicions: [Timestamp]
   /// Index of the event that last told its endpoints.

@@ -143,6 +143,9 @@ extension Refusal: CustomStringConvertible {
     case .suspectedTooOften(let name, let since):
       "\(name) was suspected \(Member.suspicionLimit) times since \(since.rfc3339)"
     case .rolesInvalid(let why): "these roles cannot be assigned: \(why)"
+    case .policyInvalid(let why): why
+    case .notInMaintenance(let name):
+      "\(name) is not in maintenance, and nothing was changed. See: muster nodes -o wide"
     case .notFormed: "there is no cluster yet"
     case .requestInvalid(let why): "this request cannot be recorded: \(why)"
     case .clockBehind(let milliseconds):

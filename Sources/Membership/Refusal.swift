@@ -50,6 +50,9 @@ package enum Refusal: Error, Hashable, Sendable {
   case busy(String)
   case suspectedTooOften(String, since: Timestamp)
   case rolesInvalid(String)
+  case notInMaintenance(String)
+  /// Settings that no cluster can follow.
+  case policyInvalid(String)
   case notFormed
   /// What the log would keep of the request is not fit for keeping.
   case requestInvalid(String)
@@ -98,9 +101,10 @@ package enum Refusal: Error, Hashable, Sendable {
       .nodeUnknown, .nodeAmbiguous, .clockBehind, .lowOnSpace:
       6
     case .alive, .itself, .lastControlPlane, .quorumLoss, .noSuccessor: 3
-    case .reasonMissing, .tokenInvalid, .requestInvalid: 2
+    case .reasonMissing, .tokenInvalid, .requestInvalid, .policyInvalid: 2
     case .busy: 7
-    case .alone, .suspectedTooOften, .rolesInvalid, .notFormed, .commandReused, .commandForgotten,
+    case .alone, .notInMaintenance, .suspectedTooOften, .rolesInvalid, .notFormed, .commandReused,
+      .commandForgotten,
       .commandFromFuture:
       1
     }
@@ -135,6 +139,8 @@ package enum Refusal: Error, Hashable, Sendable {
     case .busy: "busy"
     case .suspectedTooOften: "suspected-too-often"
     case .rolesInvalid: "roles-invalid"
+    case .policyInvalid: "policy-invalid"
+    case .notInMaintenance: "not-in-maintenance"
     case .notFormed: "not-formed"
     case .requestInvalid: "request-invalid"
     case .clockBehind: "clock-behind"

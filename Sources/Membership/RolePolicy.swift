@@ -1,17 +1,17 @@
-// Who should vote. Three voters where there are three fit nodes, else one, never two: an even
-// number of voters bears no more losses than one less. Then three standbys, then spares. A pure
-// function of the recorded state and the leader's observation, with every tie broken by the order
-// of joining; what it proposes can be committed by the nodes within reach and never lowers the
-// number of losses that the cluster bears. It never demotes the leader.
+// Who should vote. As many as the cluster's policy wants (three, unless an operator says otherwise)
+// where there are so many nodes that could, else the odd number below; where some are lost for
+// good and nobody is there to replace them, fewer voters bear more losses than many dead ones.
+// Then the standbys, then spares. A pure function of the recorded state and the leader's
+// observation, with every tie broken by the order of joining; what it proposes can be committed by
+// the nodes within reach and never lowers the number of losses that the cluster bears, unless an
+// operator wants fewer voters. It never demotes the leader.
 //
 // The counts are go-dqlite's (3 and 3, research: app/roles.go); unlike it, a voter is demoted only
-// once the log suspects it, and a lone newcomer never makes a second vote.
+// once the log suspects it or an operator took it into maintenance, and a lone newcomer never makes
+// a second vote.
 
 /// The rules by which datastore roles move.
 package enum RolePolicy {
-  package static let wantedVoters = 3
-  package static let wantedStandbys = 3
-
   /// The next change of roles, or nil if there is none to make now.
   package static func next(
     _ cluster: Cluster, leader: NodeID, observation: Observation
@@ -25,14 +25,27 @@ package enum RolePolicy {
     if plan.candidates.contains(where: { $0.datastoreRole == nil }) {
       return plan.assignment(voters: plan.current, cause: .joined)
     }
-    if let target = plan.target() ?? plan.spread(), plan.isCommittable(target.voters),
-      plan.tolerance(target.voters) >= plan.tolerance(plan.current)
+    let wished = (plan.current.count - 1) / 2 > cluster.policy.voters / 2
+    let bar = wished ? cluster.policy.voters / 2 : Int.max
+    if let target = plan.target() ?? plan.lending() ?? plan.spread(),
+      plan.isCommittable(target.voters),
+      plan.tolerance(target.voters) >= min(bar, plan.tolerance(plan.current))
     {
       return plan.assignment(voters: target.voters, cause: target.cause)
     }
     let standbys = cluster.nodes(.standby).count
     return plan.assignment(
-      voters: plan.current, cause: standbys > wantedStandbys ? .surplus : .shortage)
+      voters: plan.current,
+      cause: standbys > cluster.policy.standbys ? .surplus : .shortage)
+  }
+
+  /// Whether a leader should let another lead, so that it can lend its vote or give back one.
+  package static func shouldYield(
+    _ cluster: Cluster, leader: NodeID, observation: Observation
+  ) -> Bool {
+    if cluster.node(leader)?.maintenance != nil { return true }
+    return Plan(cluster, leader: leader, observation: observation, without: nil).returning(leader)
+      != nil
   }
 
   /// The roles without a control-plane node that has one and wants out, or must go. Its departure
@@ -112,25 +125,56 @@ private struct Plan {
   func target() -> (voters: [NodeID], cause: RoleAssigned.Cause)? {
     var voters = current
     var cause: RoleAssigned.Cause?
-    while voters.count < RolePolicy.wantedVoters, let next = best(besides: voters) {
-      voters.append(next)
-      cause = .shortage
-    }
-    while voters.count > RolePolicy.wantedVoters, let out = leastWanted(of: voters) {
-      voters.removeAll { $0 == out }
-      cause = .surplus
-    }
-    if voters.count < RolePolicy.wantedVoters {
-      let one = voters.first { $0 == leader } ?? inOrder(voters).first(where: fit.contains)
-      let target = one.map { [$0] } ?? []
-      return target == current ? nil : (target, .surplus)
-    }
     for gone in inOrder(voters) where isGone(gone) {
       guard let next = best(besides: voters, replacing: gone) else { break }
       voters = voters.filter { $0 != gone } + [next]
       cause = .replaced
     }
+    if voters.allSatisfy({ !fit.contains($0) }), let heir = best(besides: voters) {
+      voters.append(heir)
+      cause = cause ?? .shortage
+    }
+    let size = self.size
+    while voters.count > size, let out = leastWanted(of: voters) {
+      voters.removeAll { $0 == out }
+      cause = cause ?? .surplus
+    }
+    while voters.count < size, let next = best(besides: voters) {
+      voters.append(next)
+      cause = cause ?? .shortage
+    }
     return cause.map { (inOrder(voters), $0) }
+  }
+
+  /// How many should vote: an odd number, as many as are wanted and there.
+  private var size: Int {
+    let wanted = cluster.policy.voters
+    let there = current.count { !isGone($0) } + newcomers(besides: current).count
+    func odd(_ count: Int) -> Int { max(1, count - (count + 1) % 2) }
+    func margin(_ size: Int) -> Int { min(size, there) - (size / 2 + 1) }
+    let best = odd(min(wanted, there))
+    let today = current.count
+    return today > best && today <= wanted && !today.isMultiple(of: 2)
+      && margin(today) >= margin(best) ? today : best
+  }
+
+  /// Today's voters with one vote lent by a node in maintenance, or given back to one that was.
+  func lending() -> (voters: [NodeID], cause: RoleAssigned.Cause)? {
+    for id in current where id != leader && cluster.node(id)?.maintenance != nil {
+      guard let next = best(besides: current, replacing: id) else { break }
+      return (inOrder(current.filter { $0 != id } + [next]), .maintenance)
+    }
+    for heir in current where heir != leader {
+      if let back = returning(heir) {
+        return (inOrder(current.filter { $0 != heir } + [back]), .maintenance)
+      }
+    }
+    return nil
+  }
+
+  /// The node that lent that one its vote, is back, and could vote at once.
+  func returning(_ heir: NodeID) -> NodeID? {
+    newcomers(besides: current).first { $0.lentTo == heir }?.id
   }
 
   /// Not coming back soon: the log suspects it and it cannot be reached.
@@ -148,8 +192,14 @@ private struct Plan {
   /// by the order of joining.
   private func best(besides voters: [NodeID], replacing gone: NodeID? = nil) -> NodeID? {
     let staying = voters.filter { $0 != gone }
-    return candidates.filter { fit.contains($0.id) && !voters.contains($0.id) }
-      .min { rank($0, staying) < rank($1, staying) }?.id
+    return newcomers(besides: voters).min { rank($0, staying) < rank($1, staying) }?.id
+  }
+
+  /// Those who could vote at once and are meant to be there, in the order of joining.
+  private func newcomers(besides voters: [NodeID]) -> [Member] {
+    candidates.filter {
+      fit.contains($0.id) && $0.maintenance == nil && !voters.contains($0.id)
+    }
   }
 
   private func rank(_ member: Member, _ voters: [NodeID]) -> (Int, UInt8, UInt64) {
@@ -170,10 +220,11 @@ private struct Plan {
 
   /// Today's voters with one vote moved from a domain with several to a domain with none.
   func spread() -> (voters: [NodeID], cause: RoleAssigned.Cause)? {
+    guard cluster.policy.spread else { return nil }
     let voters = current
     let domains = Set(voters.map(domain))
-    let newcomers = candidates.filter {
-      fit.contains($0.id) && !voters.contains($0.id) && !domains.contains($0.record.failureDomain)
+    let newcomers = newcomers(besides: voters).filter {
+      !domains.contains($0.record.failureDomain)
     }
     let crowded = voters.filter { id in voters.count { domain($0) == domain(id) } > 1 }
     guard let into = newcomers.min(by: { rank($0, voters) < rank($1, voters) }),
@@ -191,7 +242,7 @@ private struct Plan {
     for id in voters { roles[id] = .voter }
     let others = candidates.filter { !voters.contains($0.id) }.sorted { place($0) < place($1) }
     for (i, member) in others.enumerated() {
-      roles[member.id] = i < RolePolicy.wantedStandbys ? .standby : .spare
+      roles[member.id] = i < cluster.policy.standbys ? .standby : .spare
     }
     var assignments: [RoleAssigned.Assignment] = []
     for member in candidates where roles[member.id] != member.datastoreRole {
@@ -207,6 +258,9 @@ private struct Plan {
 
   /// The order in which nodes without a vote become standbys.
   private func place(_ member: Member) -> (Int, Int, UInt64) {
-    (member.isSuspected ? 1 : 0, member.datastoreRole == .standby ? 0 : 1, member.joinIndex)
+    (
+      member.isSuspected || member.maintenance != nil ? 1 : 0,
+      member.datastoreRole == .standby ? 0 : 1, member.joinIndex
+    )
   }
 }

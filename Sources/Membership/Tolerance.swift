@@ -45,13 +45,20 @@ package struct Tolerance: Hashable, Sendable {
     return Set(halves.filter { $0.margin == 0 }.flatMap(\.healthy)).sorted()
   }
 
-  /// Whether any one failure domain may fail as a whole and the quorum still holds.
-  package func failureDomainSafe(_ domain: (NodeID) -> String) -> Bool {
-    guard quorumHeld else { return false }
-    return halves.allSatisfy { half in
+  /// The failure domains whose loss as a whole would cost the quorum that is held; sorted.
+  package func fatalDomains(_ domain: (NodeID) -> String) -> [String] {
+    guard quorumHeld else { return [] }
+    var fatal: Set<String> = []
+    for half in halves {
       var count: [String: Int] = [:]
       for id in half.healthy { count[domain(id), default: 0] += 1 }
-      return count.values.allSatisfy { half.margin >= $0 }
+      fatal.formUnion(count.filter { $0.value > half.margin }.keys)
     }
+    return fatal.sorted()
+  }
+
+  /// Whether any one failure domain may fail as a whole and the quorum still holds.
+  package func failureDomainSafe(_ domain: (NodeID) -> String) -> Bool {
+    quorumHeld && fatalDomains(domain).isEmpty
   }
 }

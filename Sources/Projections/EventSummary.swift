@@ -42,6 +42,9 @@ private struct Words {
     case .nodeRecovered(let event): name(event.node)
     case .replicaLost(let event): name(event.node)
     case .replicaRefetched(let event): name(event.node)
+    case .maintenanceEntered(let event): name(event.node)
+    case .maintenanceExited(let event): name(event.node)
+    case .policyChanged: ""
     }
   }
 
@@ -68,6 +71,11 @@ private struct Words {
         + "no vote until it has it again"
     case .replicaRefetched(let event):
       "\(name(event.node)) has everything up to \(event.index) again"
+    case .maintenanceEntered(let event):
+      "\(name(event.node)) may be away "
+        + (event.until.map { "until \($0.rfc3339)" } ?? "until it is told to be back")
+    case .maintenanceExited(let event): "\(name(event.node)) is meant to be there again"
+    case .policyChanged(let event): event.words
     }
   }
 
@@ -146,6 +154,20 @@ extension RoleAssigned.Cause {
     case .replaced: "replaced"
     case .spread: "spread"
     case .departure: "departure"
+    case .maintenance: "maintenance"
     }
+  }
+}
+
+extension PolicyChanged {
+  /// `voters 5, standbys 2`.
+  package var words: String {
+    var words: [String] = []
+    if let voters { words.append("voters \(voters)") }
+    if let standbys { words.append("standbys \(standbys)") }
+    if let suspectAfter { words.append("suspect after \(suspectAfter) ms") }
+    if let recoverAfter { words.append("recover after \(recoverAfter) ms") }
+    if let spread { words.append(spread ? "spread over domains" : "no spreading over domains") }
+    return words.isEmpty ? "nothing" : words.joined(separator: ", ")
   }
 }

@@ -25,6 +25,16 @@ package struct HighAvailability: Hashable, Sendable {
     package var hasLeader: Bool
   }
 
+  /// A failure domain with voters in it.
+  package struct Domain: Hashable, Sendable {
+    package var name: String
+    package var voters: Int
+    /// Those of them that count now.
+    package var healthy: Int
+    /// Losing all of it would stop the cluster.
+    package var isFatal: Bool
+  }
+
   package var isHighlyAvailable: Bool
   /// How many more nodes, whichever they are, may fail and the cluster still works.
   package var canLose: Int
@@ -33,8 +43,15 @@ package struct HighAvailability: Hashable, Sendable {
   package var observed: Observed?
   /// Names of the voters whose loss alone would stop the cluster; in the order of joining.
   package var critical: [String]
+  /// Names of the voters that do not count now; in the order of joining.
+  package var uncounted: [String]
+  /// By name.
+  package var domains: [Domain]
   /// `can lose: …`, one line without a newline.
   package var sentence: String
+  /// For the end of every command while not one more node can be lost, although there are enough
+  /// control-plane nodes to bear a loss; plain ASCII. Nil otherwise: fewer than three never can.
+  package var warning: String?
 
   /// From the log and, if given, what the answering node observes.
   package init(_ cluster: Cluster, outlook: Outlook? = nil) {
@@ -54,12 +71,17 @@ package struct HighAvailability: Hashable, Sendable {
     quorumHeld = both.quorumHeld
     let tolerance = scene.tolerance(healthy)
     critical = scene.names(tolerance.critical)
+    uncounted = scene.uncounted(tolerance)
+    domains = scene.domains(tolerance)
     sentence =
       if outlook?.hasLeader == false {
         "can lose: unknown, no contact to a leader"
       } else {
         scene.sentence(tolerance)
       }
+    if cluster.controlPlane.count >= 3, canLose == 0 {
+      warning = scene.warning(tolerance, hasLeader: outlook?.hasLeader ?? true)
+    }
   }
 }
 
@@ -93,9 +115,24 @@ private struct Scene {
     return members + ids.filter { cluster.node($0) == nil }.map { cluster.name(of: $0) }
   }
 
+  func warning(_ tolerance: Tolerance, hasLeader: Bool) -> String {
+    let advice = "see: muster status"
+    guard hasLeader else { return "no contact to a leader: nothing can be changed (\(advice))" }
+    guard tolerance.quorumHeld else {
+      return "the quorum is lost: nothing can be changed (\(advice))"
+    }
+    let critical = names(tolerance.critical)
+    return "not one more node can be lost: losing \(words(critical, "or")) stops the cluster"
+      + " (\(advice))"
+  }
+
+  func uncounted(_ tolerance: Tolerance) -> [String] {
+    names(Set(voters + outgoing).subtracting(tolerance.healthy).sorted())
+  }
+
   func sentence(_ tolerance: Tolerance) -> String {
     var parts = [first(tolerance)]
-    let lost = names(Set(voters + outgoing).subtracting(tolerance.healthy).sorted())
+    let lost = uncounted(tolerance)
     if !lost.isEmpty, tolerance.quorumHeld {
       parts.append("\(words(lost, "and")) \(lost.count == 1 ? "does" : "do") not count now")
     }
@@ -135,16 +172,25 @@ private struct Scene {
       + " what was in flight"
   }
 
-  /// Nodes of several domains vote, and losing the fullest one would stop the cluster.
+  /// Nodes of several domains vote, and losing one of those with several votes stops the cluster.
   private func crowdedDomain(_ tolerance: Tolerance) -> String? {
+    let domains = domains(tolerance)
+    let crowded = domains.filter { $0.isFatal && $0.healthy > 1 }
+    guard domains.count > 1, outgoing.isEmpty, !crowded.isEmpty else { return nil }
+    let words = crowded.map { "failure domain \($0.name) holds \($0.healthy)" }
+    return "\(words.joined(separator: ", ")) of \(voters.count) votes"
+  }
+
+  /// Where the voters are, both halves together; by name.
+  func domains(_ tolerance: Tolerance) -> [HighAvailability.Domain] {
     func domain(_ id: NodeID) -> String { cluster.node(id)?.record.failureDomain ?? "" }
-    guard tolerance.quorumHeld, outgoing.isEmpty, !tolerance.failureDomainSafe(domain) else {
-      return nil
+    let fatal = Set(tolerance.fatalDomains(domain))
+    let healthy = Set(tolerance.healthy)
+    let all = Dictionary(grouping: Set(voters + outgoing), by: domain)
+    return all.keys.sorted().map { name in
+      HighAvailability.Domain(
+        name: name, voters: all[name]?.count ?? 0,
+        healthy: all[name]?.count { healthy.contains($0) } ?? 0, isFatal: fatal.contains(name))
     }
-    var count: [String: Int] = [:]
-    for id in voters { count[domain(id), default: 0] += 1 }
-    let fullest = count.max { ($0.value, $1.key) < ($1.value, $0.key) }
-    guard count.count > 1, let fullest, fullest.value > 1 else { return nil }
-    return "failure domain \(fullest.key) holds \(fullest.value) of \(voters.count) votes"
   }
 }

@@ -18,6 +18,8 @@ package struct NodeRow: Hashable, Sendable {
     case joining
     /// The log suspects it, and nothing newer contradicts that.
     case suspected
+    /// It may be away: an operator said so.
+    case maintenance
     case leaving
     case removing
     case left
@@ -87,7 +89,8 @@ package struct NodeTable: Hashable, Sendable {
     }
   }
 
-  private static func status(
+  /// Whether a member is up: as it is seen, else, without an outlook, as the log has it.
+  package static func status(
     _ member: Member, isHere: Bool, outlook: Outlook?
   ) -> NodeRow.Status {
     guard member.isActive else { return .notReady }
@@ -105,6 +108,7 @@ package struct NodeTable: Hashable, Sendable {
     if let departure = cluster.departure, departure.node == member.id {
       return departure.kind == .leave ? .leaving : .removing
     }
+    if member.maintenance != nil { return .maintenance }
     if status != .ready, member.isSuspected { return .suspected }
     return switch status {
     case .ready: member.isControlPlane && member.datastoreRole == nil ? .joining : .ready

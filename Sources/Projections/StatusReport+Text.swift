@@ -22,9 +22,17 @@ extension StatusReport {
     text += "  datastore master nodes: \(list(datastore.masters))\n"
     text += "  datastore standby nodes: \(list(datastore.standbys))\n"
     text += highAvailability.sentence + "\n"
+    for trouble in troubles { text += "  \(trouble.sentence)\n" }
+    if let timeAhead {
+      let age = Age(milliseconds: timeAhead)
+      text +=
+        "recorded time is \(age) ahead of the clock here: until then tokens are neither"
+        + " issued nor redeemed\n"
+    }
     text += "kubernetes: \(kubernetesText)\n"
     if let pending { text += "under way: \(pending)\n" }
     text += "\n" + nodeTable.render(indent: 2) + "\n"
+    if let next { text += "next: \(next)\n" }
     return text + basisText + "\n"
   }
 
@@ -37,14 +45,18 @@ extension StatusReport {
   }
 
   private var nodeTable: TextTable {
-    TextTable(
-      header: ["NODE", "ROLE", "STATE", "INDEX", "LAG", "CONTACT", "ADDRESS"],
+    // Where all is in one failure domain, naming it says nothing.
+    let domains = Set(nodes.rows.map(\.failureDomain)).count > 1
+    return TextTable(
+      header: ["NODE", "ROLE", "STATE"] + (domains ? ["DOMAIN"] : [])
+        + ["INDEX", "LAG", "CONTACT", "ADDRESS"],
       rows: nodes.rows.map { row in
-        [
-          row.isHere ? "\(row.name) *" : row.name, row.duty, row.state.rawValue,
-          row.index.map(String.init) ?? "-", row.lag.map(String.init) ?? "-", row.contact,
-          row.endpoints.cluster.description,
-        ]
+        [row.isHere ? "\(row.name) *" : row.name, row.duty, row.state.rawValue]
+          + (domains ? [row.failureDomain] : [])
+          + [
+            row.index.map(String.init) ?? "-", row.lag.map(String.init) ?? "-", row.contact,
+            row.endpoints.cluster.description,
+          ]
       })
   }
 
@@ -79,6 +91,7 @@ extension StatusReport {
     text += "leader: \(leader.map { quoted($0) } ?? "null")\n"
     text += "term: \(term)\nindex: \(index)\ntime: \(quoted(time.rfc3339Milliseconds))\n"
     text += "cluster: \(quoted(cluster.description))\nincarnation: \(incarnation)\n"
+    text += "next: \(next.map { quoted($0) } ?? "null")\n"
     text += list("masters", datastore.masters) + list("standbys", datastore.standbys)
     text += "nodes:\n" + nodes.rows.map(yamlRow).joined()
     return text

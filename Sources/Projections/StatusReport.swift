@@ -38,13 +38,25 @@ package struct StatusReport: Hashable, Sendable {
   package var basis: Basis
   /// What is under way, in words; nil if nothing is.
   package var pending: String?
+  /// Control-plane nodes of which something must be said: who suspects them, what is seen of them.
+  package var troubles: [Trouble]
+  /// What the operator likely wants to do; nil if nothing is to be done, or for a replayed answer.
+  package var next: String?
+  /// So many milliseconds that recorded time is ahead of the answering node's clock, where that is
+  /// more than tokens bear; else nil.
+  package var timeAhead: Int64?
+
+  /// From so many milliseconds on, tokens are neither issued nor redeemed.
+  package static let timeAheadLimit: Int64 = 10_000
 
   /// - Parameters:
   ///   - now: gives the ages of nodes.
   ///   - outlook: nil for a replayed answer.
+  ///   - suspicions: by whom nodes are suspected, as far as that is known.
   ///   - realAPIServers: whether the nodes' API servers are Kubernetes' own.
   package init(
-    _ state: Cluster, now: Timestamp, outlook: Outlook?, basis: Basis, realAPIServers: Bool = false
+    _ state: Cluster, now: Timestamp, outlook: Outlook?, basis: Basis,
+    suspicions: [NodeID: Suspicion] = [:], realAPIServers: Bool = false
   ) {
     highAvailability = HighAvailability(state, outlook: outlook)
     datastore = DatastoreNodes(state)
@@ -63,6 +75,12 @@ package struct StatusReport: Hashable, Sendable {
     nodes = NodeTable(state, now: now, outlook: outlook)
     answeredBy = outlook.map { state.name(of: $0.by) }
     self.basis = basis
+    troubles = Trouble.all(state, now: now, outlook: outlook, suspicions: suspicions)
+    if outlook != nil {
+      next = NextStep.likely(state, highAvailability, nodes)
+      let ahead = state.lastTime.milliseconds - now.milliseconds
+      timeAhead = ahead > StatusReport.timeAheadLimit ? ahead : nil
+    }
     if let departure = state.departure {
       let verb = departure.kind == .leave ? "is leaving" : "is being removed"
       pending = "\(state.name(of: departure.node)) \(verb) (since index \(departure.index))"

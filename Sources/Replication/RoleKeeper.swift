@@ -92,7 +92,12 @@ struct RoleKeeper: Sendable {
   /// The next suspicion or recovery that has lasted long enough.
   mutating func judge(_ replica: Replica) -> Command? {
     let now = replica.now.monotonic
-    guard now >= began + replica.options.damping else { return nil }
+    let policy = replica.cluster.policy
+    func time(_ milliseconds: UInt32?) -> UInt64 {
+      milliseconds.map { UInt64($0) * 1_000_000 } ?? replica.options.damping
+    }
+    let suspectAfter = time(policy.suspectAfter)
+    guard now >= began + suspectAfter else { return nil }
     for node in replica.cluster.nodes
     where node.isControlPlane && node.isActive
       && node.id != replica.options.node && node.datastoreRole != nil
@@ -105,8 +110,8 @@ struct RoleKeeper: Sendable {
         guard silence < replica.options.raft.electionTimeout else { continue }
         let since = contactSince[id] ?? now
         contactSince[id] = since
-        if now - since >= replica.options.damping, allows(id, at: now) { return .recover(id) }
-      } else if silence >= replica.options.damping, allows(id, at: now) {
+        if now - since >= time(policy.recoverAfter), allows(id, at: now) { return .recover(id) }
+      } else if silence >= suspectAfter, allows(id, at: now) {
         return .suspect(id)
       }
     }
@@ -140,10 +145,16 @@ extension Replica {
       finishChange(state, observation)
     } else if let command = keeper.judge(self) {
       ask(command)
+    } else if let over = state.maintenanceOver(at: max(now.wall, state.lastTime)) {
+      ask(.exitMaintenance(over.id.description))
     } else if let roles = RolePolicy.next(
       state, leader: options.node, observation: observation)
     {
       ask(.assignRoles(roles))
+    } else if RolePolicy.shouldYield(state, leader: options.node, observation: observation),
+      let heir = successor(), state.node(heir)?.maintenance == nil
+    {
+      handOverAgain()
     }
   }
 
@@ -215,7 +226,11 @@ extension Replica {
   /// Another should lead if the disk here is full or too slow, or the clock is not the others'.
   /// Tried again after a while: a handover that fails costs an election timeout of refused writes.
   private mutating func handOverIfUnfit() {
-    guard isDiskUnfit || clocks.isWrong, raft.transferTarget == nil else { return }
+    if isDiskUnfit || clocks.isWrong, raft.transferTarget == nil { handOverAgain() }
+  }
+
+  /// Hands over unless it was tried a moment ago.
+  private mutating func handOverAgain() {
     if let last = keeper.handedOver, now.monotonic < last + 3 * options.raft.electionTimeout {
       return
     }
@@ -238,10 +253,13 @@ extension Replica {
           && !keeper.fullDisks.contains($0.id) && !clocks.isWrong(of: $0.id)
           && raft.progress(of: $0.id.rawValue)?.abstains == false
       }
-      .max { matched($0.id) < matched($1.record.id) }?.record.id
+      .max { rank($0) < rank($1) }?.id
   }
 
-  private func matched(_ node: NodeID) -> UInt64 {
-    raft.progress(of: node.rawValue)?.match ?? 0
+  /// Who is meant to be there, and keeps its vote, goes first; then who is furthest in the log.
+  private func rank(_ member: Member) -> (Int, UInt64) {
+    let borrowed = cluster.nodes.contains { $0.lentTo == member.id }
+    let stays = member.maintenance != nil ? 0 : borrowed ? 1 : 2
+    return (stays, raft.progress(of: member.id.rawValue)?.match ?? 0)
   }
 }

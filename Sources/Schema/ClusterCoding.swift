@@ -6,7 +6,7 @@ package import Membership
 
 extension Cluster {
   /// Raised whenever the bytes or the fold change: a checkpoint of another version is not used.
-  private static let checkpointVersion: UInt64 = 1
+  private static let checkpointVersion: UInt64 = 2
 
   /// The whole state, quick to read again: about a tenth of the time that folding its events takes.
   package func packed() -> [UInt8] {
@@ -33,6 +33,12 @@ extension Cluster {
       out.put(departure.index)
       out.put(departure.settled)
     }
+    out.put(UInt64(policy.voters))
+    out.put(UInt64(policy.standbys))
+    out.put(policy.suspectAfter) { $0.put(UInt64($1)) }
+    out.put(policy.recoverAfter) { $0.put(UInt64($1)) }
+    out.put(policy.spread)
+    out.put(policyIndex)
     out.put(lastIndex)
     out.put(lastTime)
     out.put(endpointIndex)
@@ -80,6 +86,8 @@ extension Cluster {
     let term = try input.number()
     let joint = try input.flag() ? try input.joint() : nil
     let departure = try input.flag() ? try input.departure() : nil
+    let policy = try input.policy()
+    let policyIndex = try input.number()
     let lastIndex = try input.number()
     let lastTime = try input.time()
     let endpointIndex = try input.number()
@@ -89,7 +97,8 @@ extension Cluster {
     self.init(
       id: id, incarnation: incarnation, formed: formed, nodes: nodes, departed: departed,
       tokens: tokens, leader: leader, term: term, joint: joint, departure: departure,
-      lastIndex: lastIndex, lastTime: lastTime, endpointIndex: endpointIndex,
+      policy: policy, policyIndex: policyIndex, lastIndex: lastIndex, lastTime: lastTime,
+      endpointIndex: endpointIndex,
       sessions: Sessions(restoring: sessions, forgotten: forgotten))
   }
 }
@@ -151,6 +160,12 @@ extension PackedWriter {
     put(member.apiserverReady)
     put(member.suspectedSince) { $0.put($1) }
     put(member.lostSince) { $0.put($1) }
+    put(member.maintenance) { out, maintenance in
+      out.put(maintenance.index)
+      out.put(maintenance.since)
+      out.put(maintenance.until) { $0.put($1) }
+    }
+    put(member.lentTo) { $0.putFixed($1.rawValue) }
     put(member.suspicions) { $0.put($1) }
     put(member.endpointIndex)
   }
@@ -243,6 +258,11 @@ extension PackedReader {
     member.apiserverReady = try flag()
     if try flag() { member.suspectedSince = try time() }
     if try flag() { member.lostSince = try time() }
+    if try flag() {
+      member.maintenance = .init(
+        index: try number(), since: try time(), until: try flag() ? try time() : nil)
+    }
+    if try flag() { member.lentTo = NodeID(try fixed()) }
     for _ in 0..<(try count()) { member.suspicions.append(try time()) }
     member.endpointIndex = try number()
     return member
@@ -299,6 +319,17 @@ extension PackedReader {
     Departure(
       node: NodeID(try fixed()), kind: try choice(), forced: try flag(),
       attribution: try attribution(), index: try number(), settled: try flag())
+  }
+
+  fileprivate mutating func policy() throws(Malformed) -> Policy {
+    let policy = Policy(
+      voters: Int(truncatingIfNeeded: try number()),
+      standbys: Int(truncatingIfNeeded: try number()),
+      suspectAfter: try flag() ? UInt32(truncatingIfNeeded: try number()) : nil,
+      recoverAfter: try flag() ? UInt32(truncatingIfNeeded: try number()) : nil,
+      spread: try flag())
+    guard policy.flaw == nil else { throw invalid("has settings that cannot be") }
+    return policy
   }
 
   fileprivate mutating func session() throws(Malformed) -> Sessions.Session {

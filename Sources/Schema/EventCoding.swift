@@ -40,6 +40,11 @@ extension WireEnvelope.OneOf_Event {
       self = .nodeRecovered(.with { $0.node = event.node.rawValue })
     case .replicaLost(let event): self = .replicaLost(WireReplicaLost(event))
     case .replicaRefetched(let event): self = .replicaRefetched(WireReplicaRefetched(event))
+    case .maintenanceEntered(let event):
+      self = .maintenanceEntered(WireMaintenanceEntered(event))
+    case .maintenanceExited(let event):
+      self = .maintenanceExited(.with { $0.node = event.node.rawValue })
+    case .policyChanged(let event): self = .policyChanged(WirePolicyChanged(event))
     }
   }
 }
@@ -69,15 +74,18 @@ extension Event {
       self = .nodeRecovered(NodeRecovered(node: try nodeID(wire.node, "NodeRecovered.node")))
     case .replicaLost(let wire): self = .replicaLost(try ReplicaLost(wire))
     case .replicaRefetched(let wire): self = .replicaRefetched(try ReplicaRefetched(wire))
+    case .maintenanceEntered(let wire):
+      self = .maintenanceEntered(try MaintenanceEntered(wire))
+    case .maintenanceExited(let wire):
+      self = .maintenanceExited(
+        MaintenanceExited(node: try nodeID(wire.node, "MaintenanceExited.node")))
+    case .policyChanged(let wire): self = .policyChanged(PolicyChanged(wire))
     // Named in the catalogue, without a meaning in this version.
     case .nodeReplaced: throw Malformed.unknown(.nodeReplaced)
     case .nodePromoted: throw Malformed.unknown(.nodePromoted)
     case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
     case .endpointPinned: throw Malformed.unknown(.endpointPinned)
     case .endpointUnpinned: throw Malformed.unknown(.endpointUnpinned)
-    case .maintenanceEntered: throw Malformed.unknown(.maintenanceEntered)
-    case .maintenanceExited: throw Malformed.unknown(.maintenanceExited)
-    case .policyChanged: throw Malformed.unknown(.policyChanged)
     case .certificateIssued: throw Malformed.unknown(.certificateIssued)
     case .kubernetesCaRotated: throw Malformed.unknown(.kubernetesCARotated)
     case .noteAttached: throw Malformed.unknown(.noteAttached)
@@ -214,6 +222,7 @@ extension WireRoleAssigned.Cause {
     case .replaced: self = .replaced
     case .spread: self = .spread
     case .departure: self = .departure
+    case .maintenance: self = .maintenance
     }
   }
 }
@@ -281,5 +290,42 @@ extension ReplicaRefetched {
     self.init(
       node: try nodeID(wire.node, "ReplicaRefetched.node"),
       index: try bounded(wire.index, "ReplicaRefetched.index"))
+  }
+}
+
+extension WireMaintenanceEntered {
+  init(_ event: MaintenanceEntered) {
+    self.init()
+    node = event.node.rawValue
+    if let time = event.until { until = time.milliseconds }
+  }
+}
+
+extension MaintenanceEntered {
+  init(_ wire: WireMaintenanceEntered) throws(Malformed) {
+    self.init(
+      node: try nodeID(wire.node, "MaintenanceEntered.node"),
+      until: wire.hasUntil ? Timestamp(milliseconds: wire.until) : nil)
+  }
+}
+
+extension WirePolicyChanged {
+  init(_ event: PolicyChanged) {
+    self.init()
+    if let count = event.voters { voters = count }
+    if let count = event.standbys { standbys = count }
+    if let time = event.suspectAfter { suspectAfter = time }
+    if let time = event.recoverAfter { recoverAfter = time }
+    if let wanted = event.spread { spread = wanted }
+  }
+}
+
+extension PolicyChanged {
+  init(_ wire: WirePolicyChanged) {
+    self.init(
+      voters: wire.hasVoters ? wire.voters : nil, standbys: wire.hasStandbys ? wire.standbys : nil,
+      suspectAfter: wire.hasSuspectAfter ? wire.suspectAfter : nil,
+      recoverAfter: wire.hasRecoverAfter ? wire.recoverAfter : nil,
+      spread: wire.hasSpread ? wire.spread : nil)
   }
 }

@@ -34,7 +34,13 @@ extension Request {
       guard assigned.assignments.ascends(by: \.node) else {
         throw .invalid("RoleAssigned.assignments", why: "are not sorted, or name a node twice")
       }
-    case .revokeToken, .leave, .settle, .suspect, .recover, .loseReplica, .refetchReplica: break
+    case .enterMaintenance(let wish):
+      try checkText(wish.target, upTo: Limit.target, "Command.EnterMaintenance.target")
+    case .exitMaintenance(let target):
+      try checkText(target, upTo: Limit.target, "Command.ExitMaintenance.target")
+    case .revokeToken, .leave, .settle, .suspect, .recover, .loseReplica, .refetchReplica,
+      .changePolicy:
+      break
     }
   }
 }
@@ -149,6 +155,15 @@ extension WireCommand {
     case .recover(let node): command = .recover(.with { $0.id = node.rawValue })
     case .loseReplica(let lost): command = .loseReplica(WireReplicaLost(lost))
     case .refetchReplica(let told): command = .refetchReplica(WireReplicaRefetched(told))
+    case .enterMaintenance(let wish):
+      command = .enterMaintenance(
+        .with {
+          $0.target = wish.target
+          if let seconds = wish.seconds { $0.seconds = seconds }
+        })
+    case .exitMaintenance(let target):
+      command = .exitMaintenance(.with { $0.target = target })
+    case .changePolicy(let change): command = .changePolicy(WirePolicyChanged(change))
     }
   }
 }
@@ -175,6 +190,14 @@ extension Command {
     case .recover(let wire): self = .recover(try nodeID(wire.id, "Command.recover"))
     case .loseReplica(let wire): self = .loseReplica(try ReplicaLost(wire))
     case .refetchReplica(let wire): self = .refetchReplica(try ReplicaRefetched(wire))
+    case .enterMaintenance(let wire):
+      guard !wire.target.isEmpty else { throw .missing("Command.EnterMaintenance.target") }
+      self = .enterMaintenance(
+        EnterMaintenance(target: wire.target, seconds: wire.hasSeconds ? wire.seconds : nil))
+    case .exitMaintenance(let wire):
+      guard !wire.target.isEmpty else { throw .missing("Command.ExitMaintenance.target") }
+      self = .exitMaintenance(wire.target)
+    case .changePolicy(let wire): self = .changePolicy(PolicyChanged(wire))
     case nil: throw .missing("Command.command")
     }
   }

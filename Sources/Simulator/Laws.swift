@@ -296,6 +296,7 @@ struct Laws {
       switch (kind, request?.command) {
       case (.clusterFormed, nil), (.leaderElected, nil), (.rolesSettled, nil),
         (.nodeSuspected, nil), (.nodeRecovered, nil), (.replicaLost, nil), (.replicaRefetched, nil),
+        (.maintenanceExited, nil),
         (.rolesSettled, .leave),
         (.rolesSettled, .removeNode):
         true
@@ -340,6 +341,8 @@ struct Laws {
     case (.join(let join), .clusterFormed(let formed)): formed.first == join.node
     case (.leave(let id), .nodeLeft(let left)): left.node == id
     case (.removeNode, .nodeRemoved): true
+    case (.changePolicy, .policyChanged), (.changePolicy, .clusterFormed): true
+    case (.enterMaintenance, .maintenanceEntered), (.exitMaintenance, .maintenanceExited): true
     case (.refreshEndpoints(let wanted), .endpointRefreshed(let refreshed)):
       wanted.node == refreshed.node && wanted.endpoints == refreshed.endpoints
     case (.refreshEndpoints(let wanted), .nodeJoined(let joined)): wanted.node == joined.node.id

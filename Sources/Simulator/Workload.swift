@@ -168,10 +168,25 @@ struct Workload {
         record.endpoints.cluster = other.record.endpoints.cluster
       }
       return (.join(.init(node: record, secret: invitation.secret)), nil)
-    case ..<85:
+    case ..<82:
       return drawRefresh(active)
+    case ..<85:
+      return drawUpkeep(active)
     default:
       return drawDeparture(truth, servers, active)
+    }
+  }
+
+  private mutating func drawUpkeep(_ active: [Member]) -> (command: Command, asked: NodeID?)? {
+    if dice.chance(percent: 15) {
+      let voters: [UInt32] = [1, 3, 3, 3, 5]
+      return (.changePolicy(PolicyChanged(voters: dice.pick(voters))), nil)
+    }
+    if let away = active.first(where: { $0.maintenance != nil }), dice.chance(percent: 60) {
+      return (.exitMaintenance(away.name), nil)
+    }
+    return dice.pick(active).map {
+      (.enterMaintenance(.init(target: $0.name, seconds: Int64(1 + dice.below(20)))), nil)
     }
   }
 

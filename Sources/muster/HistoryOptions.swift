@@ -14,6 +14,9 @@ struct HistoryOrigin: ParsableArguments {
       valueName: "file"))
   var file: String?
 
+  /// What another command needs to read the same, with a space before it.
+  var words: String { file.map { " --file \(shellQuoted($0))" } ?? agent.directory.option }
+
   func open() async throws -> Chronicle { try await Chronicle.open(agent.directory, file: file) }
 }
 

@@ -19,19 +19,23 @@ struct Muster: AsyncParsableCommand {
         name: "A node", subcommands: [AgentCommand.self, Join.self, Leave.self, Config.self]),
       CommandGroup(
         name: "The cluster",
-        subcommands: [Status.self, Nodes.self, AddNode.self, RemoveNode.self, TokenCommand.self]),
+        subcommands: [
+          Status.self, HealthCommand.self, Nodes.self, AddNode.self, RemoveNode.self,
+          TokenCommand.self, Maintenance.self, PolicyCommand.self,
+        ]),
       CommandGroup(
         name: "What happened",
         subcommands: [
           Events.self, Show.self, Diff.self, BlameCommand.self, WhyCommand.self, Bisect.self,
-          Timeline.self, ProviderCommand.self,
+          Timeline.self, UI.self, ProviderCommand.self,
         ]),
       CommandGroup(
         name: "What if, and is it right",
         subcommands: [
           WhatIfCommand.self, Replay.self, Verify.self, Export.self, Import.self, Bundle.self,
         ]),
-      CommandGroup(name: "Trouble", subcommands: [RepairCommand.self, ExamineLog.self]),
+      CommandGroup(
+        name: "Trouble", subcommands: [DoctorCommand.self, RepairCommand.self, ExamineLog.self]),
       CommandGroup(
         name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
@@ -46,15 +50,22 @@ struct Muster: AsyncParsableCommand {
 
   static func main() async {
     Terminal.prepare()
+    var warns = false
     do {
       var command = try parseAsRoot(CommandLine.arguments.dropFirst().map(Self.unsigned))
+      warns = !(type(of: command) is any TellsTolerance.Type)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()
       }
+      if warns { Terminal.warn() }
     } catch {
-      Terminal.exit(with: error)
+      Terminal.exit(with: error, warns: warns)
     }
   }
 }
+
+/// A command that says by itself how many nodes can be lost; all others end with a line while that
+/// is none.
+protocol TellsTolerance {}

@@ -2,7 +2,7 @@ import Agent
 import ArgumentParser
 import History
 
-struct Status: AsyncParsableCommand {
+struct Status: AsyncParsableCommand, TellsTolerance {
   static let configuration = CommandConfiguration(
     abstract: "Show whether the cluster is highly available, and what it can lose.",
     discussion: """

@@ -17,22 +17,35 @@ enum Terminal {
   /// Progress and errors, a line.
   static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
+  /// The last line of every command: what the agent warned of.
+  static func warn() {
+    if let warning = LocalClient.warning { note("warning: \(warning)") }
+  }
+
   /// Ends the process as the table of exit codes has it, saying why on standard error.
-  static func exit(with error: any Error) -> Never {
+  /// - Parameter warns: whether what the agent warned of is the last line.
+  static func exit(with error: any Error, warns: Bool) -> Never {
+    let code = tell(error)
+    if warns { warn() }
+    leave(code)
+  }
+
+  /// Says why on standard error; the exit code.
+  private static func tell(_ error: any Error) -> Int32 {
     switch error {
     case let error as APIError:
       note("error: \(error.error)")
-      leave(Int32(clamping: error.exitCode))
+      return Int32(clamping: error.exitCode)
     case let failure as Failure:
       note("error: \(failure)")
-      leave(failure.exitCode)
+      return failure.exitCode
     case let error as NotRunning:
       note("\(error)")
-      leave(1)
+      return 1
     default:
       if let failure = Failure(history: error) {
         note("error: \(failure)")
-        leave(failure.exitCode)
+        return failure.exitCode
       }
     }
     let code = Muster.exitCode(for: error)
@@ -43,7 +56,7 @@ enum Terminal {
       let title = "Error: "
       note(message.hasPrefix(title) ? "error: " + message.dropFirst(title.count) : message)
     }
-    leave(code == .validationFailure ? 2 : code.rawValue)
+    return code == .validationFailure ? 2 : code.rawValue
   }
 
   /// Results in many small pieces, written in few large ones.

@@ -22,7 +22,8 @@ struct Timeline: AsyncParsableCommand {
       try range?.indexes(in: history, now: past.now) ?? (history.first, history.head)
     guard low <= high else { throw Unanswerable("no event lies in that range") }
     let file = try NewFile(target)
-    try file.write(Array(try TimelinePage(history, low...high).html.utf8))
+    let page = try TimelinePage(history, low...high, option: origin.words)
+    try file.write(Array(page.html.utf8))
     try file.finish()
   }
 }

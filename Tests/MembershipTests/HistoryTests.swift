@@ -110,13 +110,31 @@ import Testing
             apiserverReady: role == .controlPlane && chance(70), version: "0.1.0"))
       case 52..<62: return .suspect(chance(50) ? stage.cluster.controlPlane.last?.id ?? some : some)
       case 62..<70: return .recover(chance(50) ? stage.cluster.controlPlane.last?.id ?? some : some)
-      case 70..<82: return .settle
+      case 70..<80: return .settle
+      case 80..<86: return upkeep(some)
       default:
         let leader = stage.cluster.leader ?? NodeID(1)
         let roles = RolePolicy.next(
           stage.cluster, leader: leader, observation: stage.observation)
         return roles.map { .assignRoles($0) } ?? .settle
       }
+    }
+
+    mutating func upkeep(_ some: NodeID) -> Command {
+      if chance(10) {
+        return .changePolicy(
+          PolicyChanged(
+            voters: chance(70) ? UInt32.random(in: 0...9, using: &random) : nil,
+            standbys: chance(30) ? UInt32.random(in: 0...9, using: &random) : nil,
+            suspectAfter: chance(30) ? UInt32.random(in: 2000...9000, using: &random) : nil,
+            spread: chance(30) ? chance(50) : nil))
+      }
+      if chance(40) {
+        let away = stage.cluster.nodes.filter { $0.maintenance != nil }
+        return .exitMaintenance((pick(away)?.id ?? some).description)
+      }
+      let seconds = chance(50) ? Int64.random(in: 0...100_000, using: &random) : nil
+      return .enterMaintenance(.init(target: some.description, seconds: seconds))
     }
 
     mutating func join() -> Command {
@@ -151,7 +169,14 @@ import Testing
         return "token \(token.id) was redeemed too often"
       }
     }
-    if ![1, 3].contains(cluster.voters.count) { return "\(cluster.voters.count) voters" }
+    if ![1, 3, 5, 7].contains(cluster.voters.count) { return "\(cluster.voters.count) voters" }
+    if let flaw = cluster.policy.flaw { return flaw }
+    for member in cluster.nodes where member.lentTo != nil {
+      let heir = member.lentTo.flatMap(cluster.node)
+      if member.datastoreRole == .voter || heir?.datastoreRole != .voter {
+        return "\(member.name) lent its vote, and \(heir?.name ?? "nobody") does not have it"
+      }
+    }
     if let joint = cluster.joint, joint.outgoing == cluster.voters { return "joint for nothing" }
     for member in cluster.nodes where member.datastoreRole != nil {
       if !member.isActive || !member.isControlPlane { return "\(member.name) has a role" }
@@ -213,7 +238,9 @@ import Testing
     Cluster(
       id: c.id, incarnation: c.incarnation, formed: c.formed, nodes: c.nodes, departed: c.departed,
       tokens: c.tokens, leader: c.leader, term: c.term, joint: c.joint, departure: c.departure,
-      lastIndex: c.lastIndex, lastTime: c.lastTime, endpointIndex: c.endpointIndex,
+      policy: c.policy,
+      policyIndex: c.policyIndex, lastIndex: c.lastIndex, lastTime: c.lastTime,
+      endpointIndex: c.endpointIndex,
       sessions: Sessions(restoring: c.sessions.all, forgotten: c.sessions.forgotten))
   }
 

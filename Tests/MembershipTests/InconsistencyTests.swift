@@ -68,6 +68,9 @@ import Testing
       .nodeSuspected(NodeSuspected(node: nobody)),
       .replicaLost(ReplicaLost(node: nobody, acknowledged: 2, found: 1, boot: 1)),
       .replicaRefetched(ReplicaRefetched(node: NodeID(1), index: 2)),
+      .maintenanceEntered(MaintenanceEntered(node: nobody, until: nil)),
+      .maintenanceExited(MaintenanceExited(node: NodeID(1))),
+      .policyChanged(PolicyChanged(voters: 4)),
     ]
     for event in events { #expect(inconsistency(stage, event) != nil, "\(event)") }
     #expect(Stage().cluster.isFormed == false)

@@ -38,6 +38,8 @@ import Testing
       .noSuccessor("n1", candidates: ["n2"]), .noSuccessor("n1", candidates: ["n2", "n3"]),
       .busy("the departure of n2, which began at index 17,"),
       .suspectedTooOften("n2", since: time), .rolesInvalid("no voter would remain"), .notFormed,
+      .policyInvalid(Policy(voters: 4).flaw ?? ""), .policyInvalid(Policy(standbys: 9).flaw ?? ""),
+      .policyInvalid(Policy(suspectAfter: 5).flaw ?? ""), .notInMaintenance("n2"),
       .clockBehind(11_500), .lowOnSpace, .commandReused(id, first: 8), .commandForgotten(id),
       .commandFromFuture(id),
     ]
@@ -68,7 +70,7 @@ import Testing
   func codes() {
     let byCode = Dictionary(grouping: everyKind, by: \.code)
     for (_, kinds) in byCode { #expect(Set(kinds.map(\.exitCode)).count == 1) }
-    #expect(byCode.count == 33)
+    #expect(byCode.count == 35)
     #expect(everyKind.allSatisfy { [1, 2, 3, 6, 7].contains($0.exitCode) })
   }
 }

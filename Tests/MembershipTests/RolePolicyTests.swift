@@ -91,14 +91,19 @@ import Testing
     let demoted = Set(before.voters).subtracting(after.voters)
     if !after.voters.contains(leader) { return "the leader loses its vote" }
     if !both.quorumHeld { return "it cannot be committed" }
-    if new.signed < old.signed { return "it lowers tolerance" }
+    // Where an operator wants fewer voters, no less than those fewer can bear.
+    let wanted = before.policy.voters
+    let bar = before.voters.count > wanted ? min(old.signed, wanted / 2) : old.signed
+    if new.signed < bar { return "it lowers tolerance" }
     if !promoted.isSubset(of: healthy) { return "an unfit node gets a vote" }
-    if after.voters != before.voters, ![1, 3].contains(after.voters.count) {
+    if after.voters != before.voters,
+      after.voters.count.isMultiple(of: 2) || after.voters.count > max(wanted, before.voters.count)
+    {
       return "\(after.voters.count) voters"
     }
     if step.cause == .replaced, new.signed <= old.signed { return "a replacement without gain" }
     if step.joint != (promoted.union(demoted) != []) { return "joint is wrong" }
-    if before.voters.count <= 3, step.cause != .surplus, step.cause != .spread,
+    if before.voters.count <= wanted, ![.surplus, .spread, .maintenance].contains(step.cause),
       !demoted.allSatisfy({ before.node($0)?.isSuspected == true })
     {
       return "a voter is demoted that nobody suspects"

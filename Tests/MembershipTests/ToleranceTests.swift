@@ -70,6 +70,12 @@ import Testing
       let tolerance = Tolerance(
         voters: ids(voters), outgoing: ids(outgoing), healthy: Set(ids(healthy)))
       #expect(tolerance.failureDomainSafe { "\(domain[Int($0.rawValue) - 1])" } == safe)
+      let fatal = (0..<3).filter { zone in
+        brute.held(healthy)
+          && !brute.held(healthy & ~(0..<7).reduce(0) { domain[$1] == zone ? $0 | 1 << $1 : $0 })
+      }
+      #expect(
+        tolerance.fatalDomains { "\(domain[Int($0.rawValue) - 1])" } == fatal.map(String.init))
     }
   }
 

@@ -85,6 +85,47 @@ import Testing
     try expect(report(stage, nil, .replayed).yaml, matches: "microk8s/status-leaving.yaml")
   }
 
+  @Test("Who suspects whom, and what is seen, stand side by side")
+  func troubles() {
+    var stage = Scenery(controlPlane: 4)
+    let index = stage.cluster.lastIndex
+    stage.suspect(3)
+    func sentences(_ outlook: Outlook?) -> [String] {
+      StatusReport(
+        stage.cluster, now: stage.now.adding(seconds: 192), outlook: outlook, basis: .confirmed,
+        suspicions: [NodeID(3): Suspicion(index: index + 1, by: "n1")]
+      ).troubles.map(\.sentence)
+    }
+    let recorded = "n3: recorded: suspected by n1 (index \(index + 1), 3m12s ago)"
+    #expect(sentences(nil) == [recorded])
+    #expect(
+      sentences(outlook(stage, healthy: nodes(1, 2, 4)))
+        == [recorded + " · observed by n1: no contact for 5m12s"])
+    #expect(
+      sentences(outlook(stage, healthy: nodes(1, 2, 3, 4)))
+        == [recorded + " · observed by n1: in contact"])
+    #expect(sentences(outlook(stage, healthy: nodes(1), hasLeader: false)) == [recorded])
+    var behind = outlook(stage, healthy: nodes(1, 2, 3))
+    behind.sightings[NodeID(4)] = .init(ready: true, contactAge: 5, index: index)
+    #expect(
+      sentences(behind).last
+        == "n4: observed by n1: in contact, but its disk takes no writes, or it may have forgotten"
+        + " what it acknowledged")
+  }
+
+  @Test("Recorded time that is ahead of the clock is told, as tokens wait for the clock")
+  func timeAhead() {
+    let stage = Scenery(controlPlane: 1)
+    func text(behind seconds: Int64) -> String {
+      StatusReport(
+        stage.cluster, now: stage.now.adding(seconds: -seconds),
+        outlook: outlook(stage, healthy: nodes(1)), basis: .confirmed
+      ).pretty
+    }
+    #expect(!text(behind: 10).contains("ahead"))
+    #expect(text(behind: 42).contains("recorded time is 42s ahead of the clock here"))
+  }
+
   @Test("With real API servers, status counts the ready ones")
   func kubernetes() {
     var stage = Scenery(controlPlane: 3)

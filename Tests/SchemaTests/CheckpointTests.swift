@@ -24,6 +24,8 @@ struct CheckpointTests {
       record: record, joined: time, joinIndex: 1, token: TokenID(5), datastoreRole: .voter,
       apiserverReady: true, suspectedSince: time, suspicions: [time, time], endpointIndex: 9)
     member.lostSince = time
+    member.maintenance = .init(index: 8, since: time, until: time)
+    member.lentTo = NodeID(2)
     let issued = TokenIssued(
       id: TokenID(5),
       secrets: [.init(hash: Samples.digest(0x50), roles: [.controlPlane, .worker])], uses: 3,
@@ -53,7 +55,11 @@ struct CheckpointTests {
       joint: JointRoles(outgoing: [NodeID(0xfeed)], attribution: attribution, index: 6),
       departure: Departure(
         node: NodeID(3), kind: .remove, forced: true, attribution: attribution, index: 6,
-        settled: true), lastIndex: 1 << 40, lastTime: time, endpointIndex: 9,
+        settled: true),
+      policy: Policy(
+        voters: 7, standbys: 0, suspectAfter: 3000, recoverAfter: 4000, spread: false),
+      policyIndex: 5,
+      lastIndex: 1 << 40, lastTime: time, endpointIndex: 9,
       sessions: Sessions(
         restoring: [
           .init(command: Samples.command, fingerprint: .max, first: 2, latest: 3, time: time)

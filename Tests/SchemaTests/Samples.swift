@@ -96,6 +96,20 @@ enum Samples {
       .replicaLost(ReplicaLost(node: n2, acknowledged: 1045, found: 1040, boot: 4))
     ),
     ("replica.refetched", .replicaRefetched(ReplicaRefetched(node: n2, index: 1050))),
+    (
+      "maintenance.entered",
+      .maintenanceEntered(
+        MaintenanceEntered(node: n2, until: Timestamp(milliseconds: 1_760_000_060_000)))
+    ),
+    ("maintenance.entered_open", .maintenanceEntered(MaintenanceEntered(node: n2, until: nil))),
+    ("maintenance.exited", .maintenanceExited(MaintenanceExited(node: n2))),
+    ("policy.changed", .policyChanged(PolicyChanged(voters: 5))),
+    (
+      "policy.changed_all",
+      .policyChanged(
+        PolicyChanged(
+          voters: 5, standbys: 0, suspectAfter: 20_000, recoverAfter: 5000, spread: false))
+    ),
   ]
 
   static func envelope(_ event: Event) -> Envelope {
@@ -120,6 +134,9 @@ enum Samples {
       request(.loseReplica(ReplicaLost(node: n2, acknowledged: 1045, found: 1040, boot: 4)))
     ),
     ("refetch-replica", request(.refetchReplica(ReplicaRefetched(node: n2, index: 1050)))),
+    ("enter-maintenance", request(.enterMaintenance(.init(target: "n2", seconds: 1800)))),
+    ("exit-maintenance", request(.exitMaintenance("n2"))),
+    ("change-policy", request(.changePolicy(PolicyChanged(voters: 5)))),
   ]
 
   static func request(_ command: Command, reason: String = "drill") -> Request {

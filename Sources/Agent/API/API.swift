@@ -73,6 +73,44 @@ package struct RemovalRequest: Codable, Sendable {
   }
 }
 
+/// `POST /v1/nodes/maintenance`.
+package struct MaintenanceRequest: Codable, Sendable {
+  package var command: String
+  /// A name, an id or an address.
+  package var target: String
+  /// Whether it begins; else it ends.
+  package var enter: Bool
+  /// For how long; nil until it is ended.
+  package var seconds: Int64?
+  package var reason: String
+
+  package init(command: String, target: String, enter: Bool, seconds: Int64?, reason: String) {
+    self.command = command
+    self.target = target
+    self.enter = enter
+    self.seconds = seconds
+    self.reason = reason
+  }
+}
+
+/// `GET /v1/policy`, and with nil for what stays `POST /v1/policy`.
+package struct PolicySettings: Codable, Sendable, Equatable {
+  package var schemaVersion: Int? = 1
+  /// Of the change; nil in an answer.
+  package var command: String?
+  package var voters: UInt32?
+  package var standbys: UInt32?
+  package var suspectAfterMilliseconds: UInt32?
+  package var recoverAfterMilliseconds: UInt32?
+  package var spread: Bool?
+  package var reason: String?
+
+  package init(command: String? = nil, reason: String? = nil) {
+    self.command = command
+    self.reason = reason
+  }
+}
+
 /// The answer to a command that appended events.
 package struct Appended: Codable, Sendable {
   package var first: UInt64

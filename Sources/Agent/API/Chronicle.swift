@@ -123,7 +123,9 @@ package struct Chronicle: Sendable {
 
   /// The text of `status` as of that state, in a format that `muster status` has.
   package func status(_ state: Cluster, format: String) throws -> String {
-    let report = StatusReport(state, now: state.lastTime, outlook: nil, basis: .replayed)
+    let report = StatusReport(
+      state, now: state.lastTime, outlook: nil, basis: .replayed,
+      suspicions: log.map { Suspicion.all(state, in: $0) } ?? [:])
     let text = try Rendering.status(report, format: format)
     return format == "pretty" ? header(state) + text : text
   }

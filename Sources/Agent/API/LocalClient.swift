@@ -6,6 +6,7 @@ import Membership
 import NIOCore
 import NIOFoundationEssentialsCompat
 import NIOHTTP1
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -19,14 +20,16 @@ package struct NotRunning: Error, Sendable, CustomStringConvertible {
 
   /// `muster is not running. Start it with: muster agent`.
   package var description: String {
-    let flag = directory.path == DataDirectory.standard ? "" : " --data-dir \(directory.path)"
-    return "muster is not running. Start it with: muster agent\(flag)"
+    "muster is not running. Start it with: muster agent\(directory.option)"
   }
 }
 
 extension DataDirectory {
   /// Where a node keeps everything unless told otherwise.
   package static let standard = "/var/lib/muster"
+
+  /// What a command needs to mean this node, with a space before it; empty for the standard one.
+  package var option: String { path == Self.standard ? "" : " --data-dir \(shellQuoted(path))" }
 }
 
 /// A client of one agent's admin socket.
@@ -41,6 +44,10 @@ package struct LocalClient: Sendable {
     configuration.redirectConfiguration = .disallow
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }()
+
+  /// What the agent warned of with its last answer, whatever was asked; nil if of nothing.
+  package static var warning: String? { told.withLock { $0 } }
+  private static let told = Mutex<String?>(nil)
 
   package init(_ directory: DataDirectory) { self.directory = directory }
 
@@ -129,6 +136,7 @@ package struct LocalClient: Sendable {
     var request = HTTPClientRequest(url: "http+unix://\(escaped(directory.socket))\(path)")
     request.method = .init(rawValue: method)
     request.headers.add(name: "muster-user", value: Self.user)
+    request.headers.add(name: "muster-warn", value: "1")
     if let body {
       request.headers.add(name: "content-type", value: "application/json")
       request.body = .bytes(ByteBuffer(bytes: try JSON.encode(body)))
@@ -144,6 +152,8 @@ package struct LocalClient: Sendable {
     } catch {
       throw notRunning
     }
+    let warning = response.headers.first(name: "muster-warning")
+    Self.told.withLock { $0 = warning }
     guard (200..<300).contains(response.status.code) else {
       let data = try await response.body.collect(upTo: 1 << 20)
       if let error = try? JSONDecoder().decode(APIError.self, from: data) { throw error }
@@ -173,6 +183,15 @@ package struct LocalClient: Sendable {
     }
     return "uid\(getuid())"
   }
+}
+
+/// A text as one word of a shell's command.
+package func shellQuoted(_ text: String) -> String {
+  let isPlain = text.utf8.allSatisfy {
+    $0 > 127 || $0 >= 0x2b && $0 <= 0x3a && $0 != 0x2c || $0 >= 0x40 && $0 <= 0x5a || $0 == 0x5f
+      || $0 >= 0x61 && $0 <= 0x7a
+  }
+  return isPlain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
 }
 
 /// For a part of a URL: everything but letters, digits, `-`, `_` and `.` as percent and hex.

@@ -166,9 +166,12 @@ extension Daemon {
       next = .controlPlane(try await ControlPlane.start(context, hooks: hooks))
     }
     state.withLock { $0.mode = next }
-    guard case .controlPlane = next else { return }
     do {
-      try await startKubernetes()
+      switch next {
+      case .controlPlane(let node): try await startKubernetes(node)
+      case .worker: try KubernetesFiles(directory).writeWorkerKubeconfig(settings)
+      case .starting, .departed: break
+      }
     } catch {
       await stopNode()
       throw error
@@ -268,18 +271,11 @@ extension Daemon {
   }
 
   /// The embedded Kubernetes API, unless a real one is on this node.
-  private func startKubernetes() async throws {
+  private func startKubernetes(_ node: ControlPlane) async throws {
     let files = KubernetesFiles(directory)
-    try files.writeKubeconfig(server: settings.apiserverAddress, name: settings.name)
+    try files.writeKubeconfig(server: settings.apiserverAddress)
     guard settings.apiserverEndpoint == nil else { return }
-    let addresses = Set([settings.address, settings.listen] + settings.extraAddresses)
-    let tls = try files.serverTLS(addresses: addresses.map(\.description).sorted())
-    let router = KubernetesRoutes(daemon: self).router()
-    let server = try await HTTPServer.start(
-      router.buildResponder(),
-      on: .hostname(settings.listen.description, port: settings.apiserverPort),
-      named: "\(settings.listen.bracketed):\(settings.apiserverPort)", tls: tls, loops: group,
-      logger: logger)
+    let server = try await KubernetesServer.start(self, node)
     servers.withLock { $0.kubernetes = server }
   }
 }

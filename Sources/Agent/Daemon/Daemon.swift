@@ -43,12 +43,14 @@ package final class Daemon: Sendable {
   let group: MultiThreadedEventLoopGroup
   let state: Mutex<State>
   let servers = Mutex(Servers())
+  /// Browsers that may see the page of history.
+  let pages = Mutex(PageAccess())
   /// Resumed once when the process must end.
   let end = EndSignal()
 
   struct Servers: Sendable {
     var cluster: [HTTPServer] = []
-    var kubernetes: HTTPServer?
+    var kubernetes: KubernetesServer?
     var local: HTTPServer?
     var client: ClusterClient?
   }
@@ -153,11 +155,12 @@ package final class Daemon: Sendable {
     return member
   }
 
-  /// A worker asked: that is a sign of life.
-  func noteSeen(_ key: Digest) throws {
+  /// A worker asked: that is a sign of life, and tells the index of the endpoint list it has.
+  func noteSeen(_ key: Digest, has index: UInt64?) throws {
     let member = try member(key)
     if member.role == .worker, case .controlPlane(let node) = mode {
       node.driver.post(.seen(member.id))
+      if let index { node.board.notePoll(member.id, index: index) }
     }
   }
 

@@ -38,6 +38,10 @@ extension Routes {
       _ = try await requireControlPlane(request, context)
       return try Answer.json(try await replicas())
     }
+    route(router, .get, "/v1/health") { request, context in
+      try await requireMember(request, context)
+      return try await health(Query(request))
+    }
   }
 
   /// The views of this moment.
@@ -55,24 +59,31 @@ extension Routes {
     let applied = node.board.appliedIndex
     let digests = try await digests()
     let asked = index ?? applied
+    let space = try? node.log.space()
     return ReplicaAnswer(
       name: daemon.settings.name, applied: applied,
       hash: asked <= applied ? try node.log.chainHash(at: asked)?.description : nil,
-      digests: digests)
+      digests: digests, version: Version.program, clock: Timestamp.now.milliseconds,
+      fill: space?.fill, diskFree: space?.diskFree, polls: node.board.polls)
   }
 
   /// Everybody's word, at the lowest index that all who answer have applied.
-  private func replicas() async throws -> ReplicasAnswer {
+  func replicas() async throws -> ReplicasAnswer {
     let node = try daemon.controlPlane("compare replicas")
     let members = node.board.directory.members.filter { $0.value.role == .controlPlane }
       .sorted { $0.value.name < $1.value.name }
     let first = try await ask(members.map { ($0.key, $0.value) }, at: nil)
     let index = first.compactMap { $0.answer?.applied }.min() ?? 0
-    let second = try await ask(members.map { ($0.key, $0.value) }, at: index)
+    // Who did not answer is not asked again.
+    let silent = first.filter { $0.answer == nil }
+    let others = members.filter { member in !silent.contains { $0.name == member.value.name } }
+    let second = try await ask(others.map { ($0.key, $0.value) }, at: index)
     return ReplicasAnswer(
       index: index,
-      replicas: second.map { word in
-        ReplicasAnswer.Replica(name: word.name, answer: word.answer, problem: word.problem)
+      replicas: (second + silent).sorted { $0.name < $1.name }.map { word in
+        ReplicasAnswer.Replica(
+          name: word.name, answer: word.answer, problem: word.problem, clockAhead: word.clockAhead,
+          clockError: word.clockError)
       })
   }
 
@@ -80,6 +91,9 @@ extension Routes {
     var name: String
     var answer: ReplicaAnswer?
     var problem: String?
+    /// Milliseconds that its clock is ahead of the one here, and how far off that may be.
+    var clockAhead: Int64?
+    var clockError: Int64?
   }
 
   private func ask(
@@ -91,13 +105,24 @@ extension Routes {
         group.addTask {
           do {
             if member.id == own {
-              return (place, Word(name: member.name, answer: try await replica(at: index)))
+              return (
+                place,
+                Word(
+                  name: member.name, answer: try await replica(at: index), clockAhead: 0,
+                  clockError: 0)
+              )
             }
+            let asked = Timestamp.now.milliseconds
             let bytes = try await daemon.client.call(
               .GET, "/v1/log/replica" + (index.map { "?index=\($0)" } ?? ""), at: member.cluster,
               key: key, timeout: .seconds(2))
+            let answer = try JSON.decode(ReplicaAnswer.self, bytes)
+            let way = (Timestamp.now.milliseconds - asked + 1) / 2
             return (
-              place, Word(name: member.name, answer: try JSON.decode(ReplicaAnswer.self, bytes))
+              place,
+              Word(
+                name: member.name, answer: answer,
+                clockAhead: answer.clock.map { $0 - asked - way }, clockError: way)
             )
           } catch {
             return (place, Word(name: member.name, problem: "\(error)"))
@@ -146,6 +171,20 @@ package struct ReplicaAnswer: Codable, Sendable {
   package var hash: String?
   /// Of its views at what it had applied.
   package var digests: DigestsAnswer
+  package var version: String?
+  /// Milliseconds since 1970.
+  package var clock: Int64?
+  /// The share of what its log can use that is used, and bytes free on its disk.
+  package var fill: Double?
+  package var diskFree: Int?
+  /// By a worker's id: the index of the endpoint list that it last asked with, and milliseconds
+  /// since then.
+  package var polls: [String: Poll]?
+
+  package struct Poll: Codable, Sendable {
+    package var index: UInt64
+    package var age: Int64
+  }
 }
 
 /// `GET /v1/log/replicas`: all control-plane nodes' histories at the lowest index all have.
@@ -154,6 +193,9 @@ package struct ReplicasAnswer: Codable, Sendable {
     package var name: String
     package var answer: ReplicaAnswer?
     package var problem: String?
+    /// Milliseconds that its clock is ahead of the asked node's, and how far off that may be.
+    package var clockAhead: Int64?
+    package var clockError: Int64?
   }
   package var index: UInt64
   package var replicas: [Replica]

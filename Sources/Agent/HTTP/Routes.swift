@@ -22,11 +22,13 @@ struct Routes: Sendable {
 
   func router() -> AgentRouter {
     let router = AgentRouter(context: AgentRequestContext.self)
+    if isLocal { router.add(middleware: Warning(daemon: daemon)) }
     health(router)
     reads(router)
     writes(router)
     joins(router)
     history(router)
+    page(router)
     if isLocal { nodeCommands(router) }
     return router
   }
@@ -137,7 +139,7 @@ struct Routes: Sendable {
     route(router, .get, "/v1/endpoints") { request, context in
       switch await asker(request, context) {
       case .local: break
-      case .key(let key): try daemon.noteSeen(key)
+      case .key(let key): try daemon.noteSeen(key, has: Query(request).number("after"))
       case .anonymous: throw Self.forbidden
       }
       return try await daemon.endpoints(Query(request))
@@ -179,12 +181,13 @@ struct Routes: Sendable {
         .removeNode(.init(target: body.target, force: body.force)), id: id, actor: actor,
         reason: body.reason, timeout: Query(request).timeout)
     }
+    upkeep(router)
     route(router, .post, "/v1/commands") { request, context in
       try await command(request, context)
     }
   }
 
-  private func append(
+  func append(
     _ command: Command, id: CommandID, actor: String, reason: String = "", timeout: Duration
   ) async throws -> Response {
     let appended = try await daemon.append(
@@ -277,7 +280,7 @@ struct Routes: Sendable {
       })
   }
 
-  private func decode<Body: Decodable>(
+  func decode<Body: Decodable>(
     _ type: Body.Type, _ request: Request, _ context: AgentRequestContext
   ) async throws -> Body {
     let buffer = try await request.body.collect(upTo: context.maxUploadSize)

@@ -29,6 +29,8 @@ final class Board: Sendable {
     var peers: [PeerTarget] = []
     /// How peers presented themselves when they were last admitted, the latest first, at most two.
     var greetings: [UInt64: [(greeting: Greeting, address: Address?)]] = [:]
+    /// The endpoint list that each worker has, by what it last asked here with, and when.
+    var polls: [NodeID: (index: UInt64, at: UInt64)] = [:]
     var onPeers: (@Sendable ([PeerTarget]) -> Void)?
   }
   private let state: Mutex<State>
@@ -260,6 +262,28 @@ final class Board: Sendable {
     return hello.introductions.suffix(Introduction.chainLimit - 1) + [introduction]
   }
 
+  // MARK: Told by workers
+
+  /// A worker asked for endpoints newer than those of `index`.
+  func notePoll(_ worker: NodeID, index: UInt64) {
+    state.withLock { $0.polls[worker] = (index, ReplicaDriver.now()) }
+  }
+
+  /// What members that are workers last asked here with.
+  var polls: [String: ReplicaAnswer.Poll] {
+    let now = ReplicaDriver.now()
+    return state.withLock { state in
+      let members = Set(state.directory.members.values.map(\.id))
+      state.polls = state.polls.filter { members.contains($0.key) }
+      var out: [String: ReplicaAnswer.Poll] = [:]
+      for (worker, poll) in state.polls {
+        let age = Int64(clamping: (now - min(now, poll.at)) / 1_000_000)
+        out[worker.description] = .init(index: poll.index, age: age)
+      }
+      return out
+    }
+  }
+
   // MARK: Waiting
 
   /// Waits until the leader known here fits, at most `timeout`.
@@ -287,7 +311,7 @@ extension Event {
       .nodeRecovered, .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
-      .replicaRefetched:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
       false
     }
   }

@@ -23,6 +23,10 @@ struct Settings: Sendable {
   var clusterAddress: Address { Self.at(address, clusterPort) }
   var datastoreAddress: Address { Self.at(address, datastorePort) }
   var apiserverAddress: Address { apiserverEndpoint ?? Self.at(address, apiserverPort) }
+  /// Where a worker's proxy listens for the Kubernetes API.
+  var proxyAddress: Address {
+    Self.at(address.isLoopback ? address : .ipv4(0x7f00_0001), apiserverPort)
+  }
   var extraClusterAddresses: [Address] {
     extraAddresses.filter { $0 != address }.map { Self.at($0, clusterPort) }
   }

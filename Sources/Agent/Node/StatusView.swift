@@ -11,6 +11,8 @@ struct Sight: Sendable {
   var state: Cluster
   var outlook: Outlook
   var basis: StatusReport.Basis
+  /// By whom nodes are suspected.
+  var suspicions: [NodeID: Suspicion]
 
   /// What this node has now, confirmed by the leader if that takes no longer than `patience`.
   static func take(_ node: ControlPlane, patience: Duration) async -> Sight {
@@ -21,17 +23,18 @@ struct Sight: Sendable {
       try? await Task.sleep(for: .milliseconds(50))
     }
     let age = node.board.leaderless
-    return await node.driver.look { replica in
-      Sight(
-        state: replica.cluster, outlook: replica.outlook,
-        basis: confirmed
-          ? .confirmed : .local(sinceLeader: Int64(clamping: age.nanoseconds / 1_000_000)))
-    }
+    let (state, outlook) = await node.driver.look { ($0.cluster, $0.outlook) }
+    return Sight(
+      state: state, outlook: outlook,
+      basis: confirmed
+        ? .confirmed : .local(sinceLeader: Int64(clamping: age.nanoseconds / 1_000_000)),
+      suspicions: Suspicion.all(state, in: node.log))
   }
 
   func report(realAPIServers: Bool) -> StatusReport {
     StatusReport(
-      state, now: .now, outlook: outlook, basis: basis, realAPIServers: realAPIServers)
+      state, now: .now, outlook: outlook, basis: basis, suspicions: suspicions,
+      realAPIServers: realAPIServers)
   }
 }
 
@@ -45,6 +48,18 @@ struct StatusJSON: Encodable {
     var by: String?
     var ageMilliseconds: Int64?
   }
+  struct DomainJSON: Encodable {
+    var name: String
+    var voters: Int
+    var healthy: Int
+    /// Losing all of it would stop the cluster.
+    var critical: Bool
+  }
+  struct TroubleJSON: Encodable {
+    var node: String
+    var recorded: String?
+    var observed: String?
+  }
   var schemaVersion = 1
   var running = true
   var highAvailability: Bool
@@ -52,6 +67,8 @@ struct StatusJSON: Encodable {
   var quorumHeld: Bool
   var summary: String
   var critical: [String]
+  var uncounted: [String]
+  var failureDomains: [DomainJSON]
   var recorded: Verdict
   var observed: Verdict?
   var leader: String?
@@ -63,6 +80,9 @@ struct StatusJSON: Encodable {
   var cluster: String
   var incarnation: UInt64
   var pending: String?
+  var troubles: [TroubleJSON]
+  var timeAheadMilliseconds: Int64?
+  var next: String?
   var confirmed: Bool
   /// Folded from the log for a chosen index: what only live observation knows is null.
   var replayed: Bool
@@ -76,6 +96,10 @@ struct StatusJSON: Encodable {
     quorumHeld = high.quorumHeld
     summary = high.sentence
     critical = high.critical
+    uncounted = high.uncounted
+    failureDomains = high.domains.map {
+      DomainJSON(name: $0.name, voters: $0.voters, healthy: $0.healthy, critical: $0.isFatal)
+    }
     recorded = Verdict(high.recorded)
     observed = high.observed.map {
       var verdict = Verdict($0.verdict)
@@ -92,6 +116,11 @@ struct StatusJSON: Encodable {
     cluster = report.cluster.description
     incarnation = report.incarnation
     pending = report.pending
+    troubles = report.troubles.map {
+      TroubleJSON(node: $0.name, recorded: $0.recorded, observed: $0.observed)
+    }
+    timeAheadMilliseconds = report.timeAhead
+    next = report.next
     confirmed = report.basis == .confirmed
     replayed = report.basis == .replayed
     answeredBy = report.answeredBy
@@ -203,6 +232,35 @@ package enum Rendering {
     case "table", "pretty", "wide": list.table.render()
     case "json": try json(TokenListJSON(list))
     case "yaml": try YAMLEncoder().encode(TokenListJSON(list))
+    default: throw unknown(format, "pretty, json or yaml")
+    }
+  }
+
+  static func policy(_ settings: PolicySettings, format: String) throws -> String {
+    func row(_ name: String, _ value: String, _ about: String) -> [String] { [name, value, about] }
+    func seconds(_ milliseconds: UInt32?) -> String {
+      Age(milliseconds: Int64(milliseconds ?? 0)).precise
+    }
+    switch format {
+    case "pretty":
+      return TextTable(
+        header: ["SETTING", "VALUE", "WHAT"],
+        rows: [
+          row("voters", "\(settings.voters ?? 0)", "how many nodes vote, if so many are there"),
+          row("standbys", "\(settings.standbys ?? 0)", "how many hold a copy besides"),
+          row(
+            "suspect-after", seconds(settings.suspectAfterMilliseconds),
+            "a voter that was silent for so long is replaced"),
+          row(
+            "recover-after", seconds(settings.recoverAfterMilliseconds),
+            "after so much contact it is trusted again"),
+          row(
+            "spread", settings.spread == false ? "off" : "on",
+            "whether votes move to failure domains that have none"),
+        ]
+      ).render()
+    case "json": return try json(settings)
+    case "yaml": return try YAMLEncoder().encode(settings)
     default: throw unknown(format, "pretty, json or yaml")
     }
   }

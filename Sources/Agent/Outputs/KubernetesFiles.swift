@@ -4,6 +4,7 @@
 import FoundationEssentials
 import HummingbirdTLS
 import Membership
+import NIOCore
 import NIOSSL
 import Transport
 
@@ -44,16 +45,25 @@ struct KubernetesFiles {
     try directory.write(Array(text.utf8), to: certificate)
   }
 
-  /// TLS for the embedded API: a certificate of the CA, made at each start.
+  /// TLS for the embedded API: a certificate of the CA, made at each start. Clients are asked for
+  /// one and not judged by it here: who may do what is decided, and refused with words, for each
+  /// request.
   func serverTLS(addresses: [String]) throws -> TLSChannelConfiguration {
     let issued = try authority().issueServer(addresses: addresses)
+    let chain = try NIOSSLCertificate.fromPEMBytes(Array(issued.certificatePEM.utf8))
     var configuration = TLSConfiguration.makeServerConfiguration(
-      certificateChain: try NIOSSLCertificate.fromPEMBytes(Array(issued.certificatePEM.utf8))
-        .map { .certificate($0) },
+      certificateChain: chain.map { .certificate($0) },
       privateKey: .privateKey(
         try NIOSSLPrivateKey(bytes: Array(issued.privateKeyPEM.utf8), format: .pem)))
     configuration.minimumTLSVersion = .tlsv12
-    return TLSChannelConfiguration(tlsConfiguration: configuration)
+    configuration.certificateVerification = .optionalVerification
+    configuration.trustRoots = .certificates(chain)
+    return TLSChannelConfiguration(
+      tlsConfiguration: configuration,
+      customVerificationCallback: { chain, promise in
+        let digest = chain.first.flatMap { try? TLSSettings.keyDigest(of: $0) }
+        promise.succeed(digest == nil ? .failed : .certificateVerified)
+      })
   }
 
   func remove() throws {
@@ -62,30 +72,55 @@ struct KubernetesFiles {
     try directory.remove(certificate)
   }
 
-  /// Prints `kubeconfig` for the API server at that address.
-  func writeKubeconfig(server: Address, name: String) throws {
+  /// Writes the administrator's kubeconfig for the API server at that address.
+  func writeKubeconfig(server: Address) throws {
     let authority = try authority()
     let client = try authority.issueClient(
       commonName: "muster-admin", organizations: ["system:masters"])
+    try writeKubeconfig(
+      server: server, authority: authority.certificatePEM, name: nil,
+      user: [
+        "client-certificate-data: " + Self.base64(client.certificatePEM),
+        "client-key-data: " + Self.base64(client.privateKeyPEM),
+      ])
+  }
+
+  /// Writes a worker's kubeconfig: through its own proxy, with the key by which the cluster knows
+  /// it, which is good for as long as it is a member. The key is named, never copied, so that who
+  /// prints the file gives nothing away.
+  func writeWorkerKubeconfig(_ settings: Settings) throws {
+    guard let authority = try texts()?.certificate else { return }
+    try writeKubeconfig(
+      server: settings.proxyAddress, authority: authority,
+      // The servers' certificates do not name every address that a proxy may listen on.
+      name: "kubernetes",
+      user: [
+        "client-certificate: " + directory.identity + "/node.crt",
+        "client-key: " + directory.identity + "/node.key",
+      ])
+  }
+
+  private func writeKubeconfig(
+    server: Address, authority: String, name: String?, user: [String]
+  ) throws {
     let text = """
       apiVersion: v1
       kind: Config
       clusters:
       - name: muster
         cluster:
-          certificate-authority-data: \(Self.base64(authority.certificatePEM))
-          server: https://\(server)
+          certificate-authority-data: \(Self.base64(authority))
+          server: https://\(server)\(name.map { "\n    tls-server-name: " + $0 } ?? "")
       contexts:
       - name: muster
         context:
           cluster: muster
-          user: admin
+          user: muster
       current-context: muster
       users:
-      - name: admin
+      - name: muster
         user:
-          client-certificate-data: \(Self.base64(client.certificatePEM))
-          client-key-data: \(Self.base64(client.privateKeyPEM))
+          \(user.joined(separator: "\n    "))
 
       """
     try directory.write(Array(text.utf8), to: directory.kubeconfig)

@@ -874,6 +874,7 @@ nonisolated struct WireRoleAssigned: Sendable {
     case replaced // = 4
     case spread // = 5
     case departure // = 6
+    case maintenance // = 7
     case UNRECOGNIZED(Int)
 
     init() {
@@ -889,6 +890,7 @@ nonisolated struct WireRoleAssigned: Sendable {
       case 4: self = .replaced
       case 5: self = .spread
       case 6: self = .departure
+      case 7: self = .maintenance
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -902,6 +904,7 @@ nonisolated struct WireRoleAssigned: Sendable {
       case .replaced: return 4
       case .spread: return 5
       case .departure: return 6
+      case .maintenance: return 7
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -915,6 +918,7 @@ nonisolated struct WireRoleAssigned: Sendable {
       .replaced,
       .spread,
       .departure,
+      .maintenance,
     ]
 
   }
@@ -2703,7 +2707,7 @@ nonisolated extension WireRoleAssigned: SwiftProtobuf.Message, SwiftProtobuf._Me
 }
 
 nonisolated extension WireRoleAssigned.Cause: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CAUSE_UNSPECIFIED\0\u{1}CAUSE_JOINED\0\u{1}CAUSE_SHORTAGE\0\u{1}CAUSE_SURPLUS\0\u{1}CAUSE_REPLACED\0\u{1}CAUSE_SPREAD\0\u{1}CAUSE_DEPARTURE\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CAUSE_UNSPECIFIED\0\u{1}CAUSE_JOINED\0\u{1}CAUSE_SHORTAGE\0\u{1}CAUSE_SURPLUS\0\u{1}CAUSE_REPLACED\0\u{1}CAUSE_SPREAD\0\u{1}CAUSE_DEPARTURE\0\u{1}CAUSE_MAINTENANCE\0")
 }
 
 nonisolated extension WireRoleAssigned.Assignment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

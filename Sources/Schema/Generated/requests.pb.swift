@@ -178,6 +178,30 @@ nonisolated struct WireCommand: Sendable {
     set {command = .refetchReplica(newValue)}
   }
 
+  var enterMaintenance: WireCommand.EnterMaintenance {
+    get {
+      if case .enterMaintenance(let v)? = command {return v}
+      return WireCommand.EnterMaintenance()
+    }
+    set {command = .enterMaintenance(newValue)}
+  }
+
+  var exitMaintenance: WireCommand.ExitMaintenance {
+    get {
+      if case .exitMaintenance(let v)? = command {return v}
+      return WireCommand.ExitMaintenance()
+    }
+    set {command = .exitMaintenance(newValue)}
+  }
+
+  var changePolicy: WirePolicyChanged {
+    get {
+      if case .changePolicy(let v)? = command {return v}
+      return WirePolicyChanged()
+    }
+    set {command = .changePolicy(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Command: Equatable, Sendable {
@@ -193,6 +217,9 @@ nonisolated struct WireCommand: Sendable {
     case recover(WireCommand.Node)
     case loseReplica(WireReplicaLost)
     case refetchReplica(WireReplicaRefetched)
+    case enterMaintenance(WireCommand.EnterMaintenance)
+    case exitMaintenance(WireCommand.ExitMaintenance)
+    case changePolicy(WirePolicyChanged)
 
   }
 
@@ -251,6 +278,42 @@ nonisolated struct WireCommand: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct EnterMaintenance: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var target: String = String()
+
+    /// Absent: until it is ended.
+    var seconds: Int64 {
+      get {_seconds ?? 0}
+      set {_seconds = newValue}
+    }
+    /// Returns true if `seconds` has been explicitly set.
+    var hasSeconds: Bool {self._seconds != nil}
+    /// Clears the value of `seconds`. Subsequent reads from it will return its default value.
+    mutating func clearSeconds() {self._seconds = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _seconds: Int64? = nil
+  }
+
+  nonisolated struct ExitMaintenance: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var target: String = String()
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -371,7 +434,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Command"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}issue_token\0\u{3}revoke_token\0\u{1}join\0\u{1}leave\0\u{3}remove_node\0\u{3}refresh_endpoints\0\u{3}assign_roles\0\u{1}settle\0\u{1}suspect\0\u{1}recover\0\u{3}lose_replica\0\u{3}refetch_replica\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}issue_token\0\u{3}revoke_token\0\u{1}join\0\u{1}leave\0\u{3}remove_node\0\u{3}refresh_endpoints\0\u{3}assign_roles\0\u{1}settle\0\u{1}suspect\0\u{1}recover\0\u{3}lose_replica\0\u{3}refetch_replica\0\u{3}enter_maintenance\0\u{3}exit_maintenance\0\u{3}change_policy\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -535,6 +598,45 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.command = .refetchReplica(v)
         }
       }()
+      case 13: try {
+        var v: WireCommand.EnterMaintenance?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .enterMaintenance(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .enterMaintenance(v)
+        }
+      }()
+      case 14: try {
+        var v: WireCommand.ExitMaintenance?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .exitMaintenance(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .exitMaintenance(v)
+        }
+      }()
+      case 15: try {
+        var v: WirePolicyChanged?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .changePolicy(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .changePolicy(v)
+        }
+      }()
       default: break
       }
     }
@@ -593,6 +695,18 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
     case .refetchReplica?: try {
       guard case .refetchReplica(let v)? = self.command else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .enterMaintenance?: try {
+      guard case .enterMaintenance(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .exitMaintenance?: try {
+      guard case .exitMaintenance(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .changePolicy?: try {
+      guard case .changePolicy(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     case nil: break
     }
@@ -724,6 +838,75 @@ nonisolated extension WireCommand.Settle: SwiftProtobuf.Message, SwiftProtobuf._
   }
 
   static func ==(lhs: WireCommand.Settle, rhs: WireCommand.Settle) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCommand.EnterMaintenance: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = WireCommand.protoMessageName + ".EnterMaintenance"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0\u{1}seconds\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.target) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self._seconds) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.target.isEmpty {
+      try visitor.visitSingularStringField(value: self.target, fieldNumber: 1)
+    }
+    try { if let v = self._seconds {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireCommand.EnterMaintenance, rhs: WireCommand.EnterMaintenance) -> Bool {
+    if lhs.target != rhs.target {return false}
+    if lhs._seconds != rhs._seconds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCommand.ExitMaintenance: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = WireCommand.protoMessageName + ".ExitMaintenance"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.target) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.target.isEmpty {
+      try visitor.visitSingularStringField(value: self.target, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireCommand.ExitMaintenance, rhs: WireCommand.ExitMaintenance) -> Bool {
+    if lhs.target != rhs.target {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
