@@ -43,6 +43,9 @@ extension History {
       guard let state = copy.state else {
         throw Unanswerable("the state at index \(head) is not known", exitCode: 65)
       }
+      guard copy.term < 1 << 62 else {
+        throw Unanswerable("no term can follow \(copy.term), at index \(head)", exitCode: 65)
+      }
       _ = try copy.append(end(state, copy.term))
     }
     try copy.finish()

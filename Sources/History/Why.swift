@@ -81,6 +81,20 @@ package struct Why: Sendable {
     var ends: [(index: UInt64?, words: String)] = [
       (change?.index, "since then it is as it is")
     ]
+    if !available.isHighlyAvailable {
+      // What may be lost can change more than once after high availability is gone.
+      let loss = try history.lastChange(ofAvailabilityAtOrBefore: state.lastIndex) {
+        HighAvailability($0).isHighlyAvailable && !HighAvailability($1).isHighlyAvailable
+      }
+      if let loss {
+        verdict.append(
+          "it was highly available until index \(loss.index) "
+            + "(\(loss.envelope.time.rfc3339)), as recorded")
+        ends.append((loss.index, "high availability ended"))
+      } else if history.first == 1 {
+        verdict.append("it has never been highly available, as recorded")
+      }
+    }
     for voter in state.nodes(.voter) {
       let role = try history.last(atOrBefore: state.lastIndex, types: [.roleAssigned]) {
         $0.assigns(voter.id)

@@ -64,6 +64,20 @@ import Testing
     }
   }
 
+  @Test("A history whose terms are used up is not gone on from")
+  func lastTerm() throws {
+    var story = try Story.life()
+    story.entries[story.entries.count - 1].term = .max
+    let last = story.entries[0]
+    try inFolder { folder -> Void in
+      let error = #expect(throws: Unanswerable.self) {
+        try story.history.restore(
+          to: folder.appending(path: "log").path, adding: { _, _ in last })
+      }
+      #expect(error?.exitCode == 65)
+    }
+  }
+
   @Test("A history that holds an event of the future is not made a log, and says what is needed")
   func future() throws {
     var story = try Story.life()

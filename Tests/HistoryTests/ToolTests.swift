@@ -93,6 +93,7 @@ import Testing
       ("imported-graph", try EventGraph(history, history.lines()).text),
       ("imported-show", try Showing(history, index: seam).text),
       ("imported-why-ha", try Why(history, "ha", at: history.head).text),
+      ("imported-why-ha-lost", try Why(history, "ha", at: seam + 5).text),
       ("imported-why-n1", try Why(history, "n1", at: seam).text),
       ("imported-why-m1", try Why(history, "m1", at: history.head).text),
       ("imported-why-endpoints", try Why(history, "endpoints", at: seam).text),
@@ -103,6 +104,28 @@ import Testing
             + Blame.lines(history, at: history.head, path: "cluster"))
       ),
     ]
+  }
+
+  @Test("Why ha tells when high availability ended, however much changed since")
+  func endOfAvailability() throws {
+    var story = try Story.life()
+    try story.goOn()
+    var end: Int?
+    for (index, state) in story.states.enumerated().dropFirst() {
+      let isAvailable = HighAvailability(state).isHighlyAvailable
+      if !isAvailable, HighAvailability(story.states[index - 1]).isHighlyAvailable { end = index }
+      let why = try Why(story.history, "ha", at: UInt64(index))
+      let told = why.verdict.filter { $0.contains("highly available") }
+      if isAvailable {
+        #expect(told.isEmpty, "at \(index)")
+      } else if let end {
+        #expect(told.first?.contains("until index \(end) (") == true, "\(told) at \(index)")
+        #expect(why.chain.contains { $0.line.recorded.index == UInt64(end) }, "at \(index)")
+      } else {
+        #expect(told.first?.contains("never") == true, "\(told) at \(index)")
+      }
+    }
+    #expect(end != nil)
   }
 
   @Test("Every cause that is told lies before its effect, and the effect tells it back")

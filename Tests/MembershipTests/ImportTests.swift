@@ -32,6 +32,7 @@ import Testing
     #expect(after.controlPlane.map(\.id) == [NodeID(200)] && after.outgoingVoters.isEmpty)
     #expect(after.joint == nil && after.departure == nil && after.leader == nil)
     #expect(after.endpointIndex == after.lastIndex)
+    #expect(after.policy == before.policy && after.policyIndex == before.policyIndex)
     #expect(after.servingAPI.map(\.id) == [NodeID(200)])
     #expect(after.departed.starts(with: before.departed))
     let behind = after.departed.dropFirst(before.departed.count)

@@ -83,6 +83,11 @@ extension Program {
           ["timeline", paths[3]], ["events", "-o", "json"], ["show", "4", "-o", "json"],
           ["blame", "-o", "yaml"], ["diff", "1", "HEAD"], ["verify", "-o", "json"],
           ["replay", "-o", "json"], ["token", "list", "--at", "HEAD", "-o", "json"],
+          ["status", "-o", "json"], ["nodes", "-o", "wide"], ["token", "list"], ["events"],
+          ["events", "--graph"], ["show", "4"], ["why", "ha"], ["why", "n1", "-o", "yaml"],
+          ["blame"], ["what-if", "join", "2", "voters", "-o", "json"],
+          ["provider", "--at", "HEAD"],
+          ["version"],
         ] {
           let outcome = try await Running(
             command + ["--data-dir", node.data], in: stage.folder
@@ -94,12 +99,13 @@ extension Program {
           outputs.append(
             String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self))
         }
+        outputs.append(node.log)
+        let redacted = outputs[outputs.count - 4]
         for output in outputs {
           for secret in [String(token), String(worker), body, "PRIVATE KEY"] {
             #expect(!output.contains(secret))
           }
         }
-        let redacted = outputs[outputs.count - 3]
         #expect(!redacted.contains(node.address))
       }
     }
