@@ -2,6 +2,7 @@
 // cluster to another so that a crash between any two leaves it before or after, never between.
 
 import Membership
+import Transport
 
 #if canImport(Glibc)
   import Glibc
@@ -34,26 +35,25 @@ package struct DataDirectory: Sendable {
 
   /// Makes the folder (0700) or checks that it is ours alone.
   package func prepare() throws(Failure) {
-    var info = stat()
-    if lstat(path, &info) != 0 {
+    guard let info = FileStatus(path) else {
       guard errno == ENOENT else { throw .system("open data dir", path) }
       try makeFolder(path)
       return
     }
-    guard info.st_mode & S_IFMT == S_IFDIR else {
+    guard info.kind == .folder else {
       throw Failure(
         "cannot use data dir \(path): it is not a folder (symbolic links are not followed); "
           + "name a folder with --data-dir")
     }
-    guard info.st_uid == geteuid() else {
+    guard info.owner == geteuid() else {
       throw Failure(
-        "cannot use data dir \(path): it belongs to uid \(info.st_uid), this process runs as uid "
+        "cannot use data dir \(path): it belongs to uid \(info.owner), this process runs as uid "
           + "\(geteuid()); run as its owner or: chown -R \(geteuid()) \(path)")
     }
-    guard info.st_mode & 0o077 == 0 else {
+    guard info.mode & 0o077 == 0 else {
       throw Failure(
         "cannot use data dir \(path): others may enter it (mode "
-          + "\(String(info.st_mode & 0o777, radix: 8))), and it holds keys; run: chmod 700 \(path)")
+          + "\(String(info.mode & 0o777, radix: 8))), and it holds keys; run: chmod 700 \(path)")
     }
     guard socket.utf8.count < 108 else {
       throw Failure(
@@ -72,8 +72,7 @@ package struct DataDirectory: Sendable {
   }
 
   package func exists(_ file: String) -> Bool {
-    var info = stat()
-    return lstat(file, &info) == 0
+    FileStatus(file) != nil
   }
 
   /// The bytes of a file, or nil if there is none; at most 16 MiB; symbolic links are not followed.

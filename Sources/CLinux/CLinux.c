@@ -3,10 +3,33 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int clinux_accept(int listener) {
   return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static int filled(int result, const struct stat *info, struct clinux_file *out) {
+  if (result != 0) return result;
+  out->device = info->st_dev;
+  out->inode = info->st_ino;
+  out->size = info->st_size;
+  out->seconds = info->st_mtim.tv_sec;
+  out->nanoseconds = info->st_mtim.tv_nsec;
+  out->mode = info->st_mode;
+  out->owner = info->st_uid;
+  return 0;
+}
+
+int clinux_file_named(const char *path, int follows, struct clinux_file *out) {
+  struct stat info;
+  return filled(follows ? stat(path, &info) : lstat(path, &info), &info, out);
+}
+
+int clinux_file_open(int descriptor, struct clinux_file *out) {
+  struct stat info;
+  return filled(fstat(descriptor, &info), &info, out);
 }
 
 int clinux_pipe(int ends[2], int size) {

@@ -53,7 +53,8 @@ package struct SupportBundle: Sendable {
     add(
       "verify.txt", "what muster verify finds in the original",
       isSilent ? "FAILED: see muster verify on the node\n" : words)
-    add("timeline.html", "the history as a page", try TimelinePage(shown).html)
+    let page = try TimelinePage(shown, option: " --file history.muster")
+    add("timeline.html", "the history as a page", page.html)
     let place = "\(shown.first)..\(shown.head) of cluster \(history.source.cluster)"
     var text = "muster support archive, made \(made.rfc3339) by muster \(version)\n"
     text += "events \(place), log of node \(history.source.node)\n"

@@ -111,6 +111,8 @@ enum TimelineStyle {
       body { font-size: 11px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
       .tools, .command button, #filter, footer { display: none; }
       .list, .rows { max-height: none; overflow: visible; border: 0; }
-      .views section, tr, #picture { break-inside: avoid; } .list td:last-child { min-width: 0; } }
+      .views section, tr, #picture { break-inside: avoid; } .list table { font-size: .72rem; }
+      .list th, .list td { padding: .1rem .4rem .1rem 0; } .list td:last-child { min-width: 0; }
+      .list td:nth-child(3) { white-space: normal; } }
     """#
 }

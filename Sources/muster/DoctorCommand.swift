@@ -5,9 +5,9 @@ struct DoctorCommand: AsyncParsableCommand, TellsTolerance {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Look for what is wrong with this node, and say what helps.",
     discussion: """
-      Works with and without a running agent, takes five seconds at most, and changes nothing. Each \
-      check has an id that stays, a finding with values, and a line that fixes it. Exits 0 where \
-      nothing fails (warnings do not count), else 1.
+      Works with and without a running agent, takes five seconds at most, and changes nothing. \
+      Each check has an id that stays, a finding with values, and a line that fixes it. Exits 0 \
+      where nothing fails (warnings do not count), else 1.
       """)
 
   @OptionGroup var agent: LocalAgent

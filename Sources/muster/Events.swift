@@ -125,8 +125,10 @@ struct Events: AsyncParsableCommand {
     var lines: [EventLine] = []
     var reader = EventReader()
     try reader.lines(
-      filter, of: history, limit: limit.map { Int($0) } ?? 1000, newest: range?.from == nil
+      filter, of: history, limit: limit.map { Int($0) } ?? (range == nil ? 1000 : .max),
+      newest: range?.from == nil
     ) { lines.append($0) }
-    Terminal.out(try EventGraph(history, lines).text)
+    let style = EventGraph.Style(width: Terminal.width, isColoured: Terminal.isColoured)
+    Terminal.out(try EventGraph(history, lines, style: style).text)
   }
 }

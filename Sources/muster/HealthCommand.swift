@@ -9,10 +9,11 @@ struct HealthCommand: AsyncParsableCommand, TellsTolerance {
   static let configuration = CommandConfiguration(
     commandName: "health", abstract: "Check, one assertion after another, that all is well.",
     discussion: """
-      Asserts, in this order, that the agent answers, a leader is known, all voters are in contact, \
-      every control-plane node is up to date, all have one history, roles are at their target, \
-      clocks agree, there is space, nobody is suspected, and workers have the present endpoints. \
-      Exits 0 if all holds, else 1; with --wait it waits for each, and exits 7 when --timeout is over.
+      Asserts, in this order, that the agent answers, a leader is known, all voters are in \
+      contact, every control-plane node is up to date, all have one history, roles are at their \
+      target, clocks agree, there is space, nobody is suspected, and workers have the present \
+      endpoints. Exits 0 if all holds, else 1; with --wait it waits for each, and exits 7 when \
+      --timeout is over.
       """)
 
   @OptionGroup var agent: LocalAgent

@@ -11,6 +11,20 @@ enum Terminal {
   /// A reader who goes away is noticed at the next write, not by a signal.
   static func prepare() { signal(SIGPIPE, SIG_IGN) }
 
+  /// Columns of the screen that results go to; nil if they go to no screen.
+  static var width: Int? {
+    guard isatty(STDOUT_FILENO) == 1 else { return nil }
+    var size = winsize()
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 80 }
+    return Int(size.ws_col)
+  }
+
+  /// Whether results may be coloured: on a screen that can, unless NO_COLOR says no.
+  static var isColoured: Bool {
+    isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR") == nil && environment("TERM") != nil
+      && environment("TERM") != "dumb"
+  }
+
   /// Results.
   static func out(_ text: String) { write(text, to: STDOUT_FILENO) }
 

@@ -54,7 +54,9 @@ struct TimelineTests {
 
   @Test("The records, folded from wherever one begins, are the states of the log")
   func records() throws {
-    let story = try Story.life()
+    var story = try Story.life()
+    // That n1 votes and leads no more is told by an event that names n3 alone.
+    story.append(.leaderElected(LeaderElected(node: NodeID(3))), term: 3)
     let history = story.history
     for first in history.first...history.head {
       var recorder = TimelineRecorder()
@@ -90,6 +92,66 @@ struct TimelineTests {
       (UInt64.max - 3...UInt64.max, UInt64.max - 3), (0...UInt64.max, UInt64.max - limit + 1),
     ] as [(ClosedRange<UInt64>, UInt64)] {
       #expect(TimelinePage.first(of: range) == first)
+    }
+  }
+
+  @Test("In light and in dark every text can be read, and every mark can be seen")
+  func contrast() throws {
+    let style = try Self.between("<style>", "</style>", TimelinePage(Story.life().history).html)
+    let parts = style.components(separatedBy: "@media screen and (prefers-color-scheme: dark)")
+    try #require(parts.count == 2)
+    for part in [parts[0], try #require(parts[1].components(separatedBy: "* {").first)] {
+      var colours: [String: String] = [:]
+      for match in part.matches(of: /--([a-z]+): #([0-9a-f]{6}|[0-9a-f]{3});/) {
+        colours[String(match.1)] = String(match.2)
+      }
+      func contrast(_ a: String, _ b: String) throws -> Double {
+        let lights = try [a, b].map { Self.light(try #require(colours[$0], "\($0)")) }.sorted()
+        return (lights[1] + 0.05) / (lights[0] + 0.05)
+      }
+      for (text, ground) in [
+        ("fg", "bg"), ("fg", "panel"), ("fg", "pick"), ("soft", "bg"), ("soft", "panel"),
+        ("accent", "bg"), ("accent", "panel"), ("onlead", "lead"), ("onvote", "vote"),
+        ("onsafe", "safe"),
+      ] {
+        #expect(try contrast(text, ground) >= 4.5, "\(text) on \(ground)")
+      }
+      for mark in ["lead", "vote", "stand", "spare", "work", "bad", "safe", "warn"] {
+        #expect(try contrast(mark, "bg") >= 3, "\(mark)")
+      }
+    }
+  }
+
+  /// Relative luminance of a colour in hex, as WCAG 2 defines it.
+  private static func light(_ hex: String) -> Double {
+    let digits = hex.count == 3 ? hex.map { "\($0)\($0)" }.joined() : hex
+    let value = Int(digits, radix: 16) ?? 0
+    let parts = [16, 8, 0].map { shift -> Double in
+      let part = Double(value >> shift & 255) / 255
+      return part <= 0.03928 ? part / 12.92 : pow((part + 0.055) / 1.055, 2.4)
+    }
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+  }
+
+  @Test("In a terminal no line is wider than the screen, and colours change nothing but colour")
+  func graph() throws {
+    let history = try Story.life().history
+    let lines = try history.lines()
+    let piped = try EventGraph(history, lines).text
+    #expect(!piped.contains("\u{1B}") && !piped.contains("…"))
+    for width in [40, 80, 119, 120, 200] {
+      let plain = try EventGraph(history, lines, style: .init(width: width)).text
+      let painted = try EventGraph(
+        history, lines, style: .init(width: width, isColoured: true)
+      ).text
+      let rows = plain.split(separator: "\n")
+      #expect(rows.allSatisfy { $0.count <= width } && !plain.contains("\u{1B}"), "\(width)")
+      #expect(painted.contains("\u{1B}[35m◆\u{1B}[0m"))
+      #expect(painted.replacing(/\u{1B}\[[0-9]+m/, with: "") == plain)
+      for line in lines {
+        let index = " \(line.recorded.index)  "
+        #expect(rows.contains { $0.contains(index) }, "\(index) at \(width)")
+      }
     }
   }
 

@@ -20,6 +20,13 @@ extension Program {
       return compiler.terminationStatus == 0 ? library : nil
     }()
 
+    static var hasShim: Bool { shim != nil }
+
+    /// The environment of an agent on whose log the shim plays that failure.
+    static func failing(_ node: Node, _ failure: String) -> [String: String] {
+      ["LD_PRELOAD": shim ?? "", "DISK_FOLDER": node.data + "/log", "DISK_FAIL": failure]
+    }
+
     @Test(
       "The first sync that fails ends the agent, which says why; started again it has everything",
       .enabled(if: shim != nil, "no C compiler (cc) here"), arguments: ["s", "w"])
@@ -30,10 +37,7 @@ extension Program {
         #expect(try await node.stop() == 0)
         let before = try await node.events().map(\.hash)
         // Late enough that it has started.
-        node.environment = [
-          "LD_PRELOAD": try #require(Self.shim), "DISK_FOLDER": node.data + "/log",
-          "DISK_FAIL": "\(kind) 12 1000000 5",
-        ]
+        node.environment = Self.failing(node, "\(kind) 12 1000000 5")
         try node.launch()
         let agent = try #require(node.agent)
         var acknowledged: [String] = []
@@ -63,10 +67,7 @@ extension Program {
         let node = try await stage.started("n1")
         #expect(try await node.stop() == 0)
         // Data pages are refused, four times; it tries once a second.
-        node.environment = [
-          "LD_PRELOAD": try #require(Self.shim), "DISK_FOLDER": node.data + "/log",
-          "DISK_FAIL": "d 20 4 28",
-        ]
+        node.environment = Self.failing(node, "d 20 4 28")
         try await node.start()
         let agent = try #require(node.agent)
         try await eventually("the disk is full") {

@@ -68,7 +68,8 @@ extension DoctorCheck {
       guard let system = facts.filesystem else { return .skip("there is no data dir") }
       let fix = "df -T \(facts.directory)"
       switch system.type {
-      case "nfs", "cifs", "smb2", "9p", "fuse", "ceph":
+      case "nfs", "nfs4", "cifs", "smb3", "9p", "ceph",
+        _ where system.type.hasPrefix("fuse."):
         return .fail(
           "\(system.type): a log on a network or user-space file system can be lost or mapped"
             + " wrong; use a local disk", fix: fix)

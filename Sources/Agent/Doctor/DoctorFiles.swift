@@ -12,18 +12,16 @@ import Yams
 enum DoctorFiles {
   /// A file or folder; nil if there is none. Links are not followed.
   static func file(_ path: String, named name: String) -> DoctorFacts.File? {
-    var info = stat()
-    guard lstat(path, &info) == 0 else { return nil }
+    guard let info = FileStatus(path) else { return nil }
     let kind: DoctorFacts.File.Kind =
-      switch info.st_mode & S_IFMT {
-      case S_IFREG: .file
-      case S_IFDIR: .folder
-      case S_IFSOCK: .socket
-      default: .other
+      switch info.kind {
+      case .file: .file
+      case .folder: .folder
+      case .socket: .socket
+      case .link, .other: .other
       }
     return DoctorFacts.File(
-      path: name, kind: kind, mode: info.st_mode & 0o7777, owner: info.st_uid,
-      size: Int(info.st_size))
+      path: name, kind: kind, mode: info.mode, owner: info.owner, size: Int(info.size))
   }
 
   /// Everything below a folder, at most 10,000 names.

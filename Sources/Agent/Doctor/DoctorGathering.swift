@@ -1,8 +1,8 @@
 // Looks at everything that the doctor judges, and changes nothing: no lock is taken, no port bound,
 // no process signalled, and no peer is asked anything that counts as a sign of life.
 //
-// Each look has its own time, all together have five seconds: what hangs (a disk, a network) is told
-// as not seen, and the rest is judged all the same.
+// Each look has its own time, all together have five seconds: what hangs (a disk, a network) is
+// told as not seen, and the rest is judged all the same.
 
 import EventLog
 import FoundationEssentials

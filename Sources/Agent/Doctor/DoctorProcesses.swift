@@ -1,7 +1,8 @@
-// What the doctor reads of processes, locks and ports under /proc: looking takes no lock and binds no
-// port, so that an agent that starts in the same moment is not disturbed.
+// What the doctor reads of processes, locks and ports under /proc: looking takes no lock and binds
+// no port, so that an agent that starts in the same moment is not disturbed.
 
 import FoundationEssentials
+import Transport
 
 #if canImport(Glibc)
   import Glibc
@@ -15,9 +16,8 @@ enum DoctorProcesses {
 
   /// The process that holds the lock of a data dir; nil if nobody does.
   static func agent(holding path: String) -> DoctorFacts.Process? {
-    var info = stat()
-    guard lstat(path, &info) == 0, let locks = text("/proc/locks"),
-      let pid = holder(ofInode: UInt64(info.st_ino), in: locks)
+    guard let info = FileStatus(path), let locks = text("/proc/locks"),
+      let pid = holder(ofInode: info.inode, in: locks)
     else { return nil }
     return process(pid)
   }
@@ -35,8 +35,7 @@ enum DoctorProcesses {
   }
 
   private static func process(_ pid: Int32) -> DoctorFacts.Process {
-    var info = stat()
-    let owner = lstat("/proc/\(pid)", &info) == 0 ? info.st_uid : 0
+    let owner = FileStatus("/proc/\(pid)")?.owner ?? 0
     var found = DoctorFacts.Process(pid: pid, owner: owner)
     found.descriptors = text("/proc/\(pid)/limits").flatMap(descriptors(inLimits:))
     found.unit = text("/proc/\(pid)/cgroup").flatMap(unit(inCgroup:))

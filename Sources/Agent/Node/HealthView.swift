@@ -1,5 +1,5 @@
-// What `muster health` is judged by, gathered on a control-plane node: its own sight, and the word of
-// every other control-plane node.
+// What `muster health` is judged by, gathered on a control-plane node: its own sight, and the word
+// of every other control-plane node.
 
 import History
 import Hummingbird

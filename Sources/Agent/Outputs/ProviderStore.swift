@@ -3,6 +3,7 @@
 
 import Membership
 import Projections
+import Transport
 
 #if canImport(Glibc)
   import Glibc
@@ -22,8 +23,7 @@ struct ProviderStore {
       throw .system("read", file)
     }
     defer { close(handle) }
-    var info = stat()
-    guard fstat(handle, &info) == 0, info.st_mode & S_IFMT == S_IFREG else {
+    guard FileStatus(descriptor: handle)?.kind == .file else {
       throw Failure("cannot read \(file): it is not a plain file", exitCode: 65)
     }
     var out: [UInt8] = []
@@ -68,10 +68,7 @@ struct ProviderStore {
   /// - Throws: `Failure` where a part of the path is a symbolic link.
   private func refuseLinks() throws(Failure) {
     for path in ["/args", "/args/traefik", "/args/traefik/provider.yaml"] {
-      var info = stat()
-      guard lstat(directory.path + path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK else {
-        continue
-      }
+      guard FileStatus(directory.path + path)?.kind == .link else { continue }
       throw Failure(
         "cannot write \(directory.provider): \(directory.path)\(path) is a symbolic link, and "
           + "links are not followed out of the data dir; put the file itself there")

@@ -4,30 +4,18 @@
 
 import Logging
 import Membership
-
-#if canImport(Glibc)
-  import Glibc
-#endif
+import Transport
 
 /// Follows one provider.yaml.
 struct ProviderWatch {
-  /// What tells one state of a file from another.
-  private struct Mark: Equatable {
-    var device: dev_t
-    var inode: ino_t
-    var size: Int64
-    var seconds: Int
-    var nanoseconds: Int
-  }
-
   /// Between two looks.
   static let pause = Duration.milliseconds(400)
 
   private let file: String
   private let logger: Logger
   /// As it was when it was last looked at, and when it was last read.
-  private var seen: Mark?
-  private var read: Mark?
+  private var seen: FileStatus?
+  private var read: FileStatus?
   private var complaint: String?
 
   init(_ file: String, logger: Logger) {
@@ -39,7 +27,7 @@ struct ProviderWatch {
   /// - Returns: the servers, if the file is another than when it was last read, rests, and is good;
   ///   of one that is not good the log tells once, and what was known stays.
   mutating func look() -> [Address]? {
-    let mark = Self.mark(file)
+    let mark = FileStatus(file, followingLinks: true)
     defer { seen = mark }
     guard mark == seen else { return nil }
     guard let mark else {
@@ -53,12 +41,12 @@ struct ProviderWatch {
   /// Reads it now, whether or not it rests.
   /// - Throws: `Failure` naming file and line.
   mutating func begin() throws -> [Address] {
-    seen = Self.mark(file)
+    seen = FileStatus(file, followingLinks: true)
     read = seen
     return try Self.addresses(file)
   }
 
-  private mutating func take(_ mark: Mark) -> [Address]? {
+  private mutating func take(_ mark: FileStatus) -> [Address]? {
     read = mark
     do {
       let addresses = try Self.addresses(file)
@@ -81,13 +69,5 @@ struct ProviderWatch {
       throw Failure("\(file): it is not there", exitCode: 65)
     }
     return try ProviderReader.addresses(bytes, file: file)
-  }
-
-  private static func mark(_ file: String) -> Mark? {
-    var info = stat()
-    guard stat(file, &info) == 0 else { return nil }
-    return Mark(
-      device: info.st_dev, inode: info.st_ino, size: Int64(info.st_size),
-      seconds: info.st_mtim.tv_sec, nanoseconds: info.st_mtim.tv_nsec)
   }
 }

@@ -1,4 +1,5 @@
-// What the proxy asks of Linux that Swift's own import of the C library leaves out.
+// What is asked of Linux that Swift's own import of the C library leaves out, or has in several
+// modules at once: which of them `struct stat` belongs to depends on what a file imports first.
 #pragma once
 
 #include <stddef.h>
@@ -13,6 +14,19 @@
 
 // accept4: the next connection, never blocking, closed on exec.
 int clinux_accept(int listener);
+
+// What is known of a file.
+struct clinux_file {
+  uint64_t device, inode;
+  int64_t size, seconds, nanoseconds;
+  uint32_t mode, owner;
+};
+
+// stat(2), or lstat(2) where links are not followed.
+int clinux_file_named(const char *path, int follows, struct clinux_file *out);
+
+// fstat(2).
+int clinux_file_open(int descriptor, struct clinux_file *out);
 
 // A pipe of about that many bytes, never blocking, closed on exec.
 int clinux_pipe(int ends[2], int size);

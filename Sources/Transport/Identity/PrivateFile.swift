@@ -84,17 +84,16 @@ enum PrivateFile {
       }
     }
     defer { close(file) }
-    var info = stat()
-    guard fstat(file, &info) == 0 else {
+    guard let info = FileStatus(descriptor: file) else {
       throw .system(operation: "stat", path: path, code: errno)
     }
-    guard info.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path: path) }
+    guard info.kind == .file else { throw .notAFile(path: path) }
     if secret {
-      guard info.st_mode & 0o077 == 0 else {
-        throw .tooOpen(path: path, mode: UInt16(truncatingIfNeeded: info.st_mode & 0o7777))
+      guard info.mode & 0o077 == 0 else {
+        throw .tooOpen(path: path, mode: UInt16(truncatingIfNeeded: info.mode))
       }
-      guard info.st_uid == geteuid() || info.st_uid == 0 else {
-        throw .foreignOwner(path: path, uid: info.st_uid)
+      guard info.owner == geteuid() || info.owner == 0 else {
+        throw .foreignOwner(path: path, uid: info.owner)
       }
     }
     return try contents(of: file, path: path)
@@ -102,8 +101,7 @@ enum PrivateFile {
 
   /// Whether something bears that name, be it a dangling link.
   static func exists(_ path: String) -> Bool {
-    var info = stat()
-    return lstat(path, &info) == 0
+    FileStatus(path) != nil
   }
 
   /// Makes a directory for secrets where there is none; its parent must exist.
