@@ -5,7 +5,7 @@ package import Raft
 /// The newest checkpoint bounds how long a start takes; older ones let a reader of history begin
 /// nearby. Each costs as many bytes as the state has, so they are taken further apart as it grows,
 /// and one that stands too close to the one kept before it goes when the second after it is there
-/// (the newest events are asked for most): what stays costs no more than some 25 bytes an event.
+/// (the newest events are asked for most): what stays costs no more than some 32 bytes an event.
 package struct CheckpointPlan: Sendable {
   /// At most so many events are folded at a start, while the state is small.
   package static let spacing: Index = 5000
@@ -30,7 +30,7 @@ package struct CheckpointPlan: Sendable {
   package mutating func store(_ checkpoint: Checkpoint) -> Index? {
     defer { (previous, newest) = (newest, (checkpoint.index, checkpoint.bytes.count)) }
     guard let previous else { return nil }
-    if previous.index - kept < Index(previous.bytes / 25) { return previous.index }
+    if previous.index - kept < Index(previous.bytes / 32) { return previous.index }
     kept = previous.index
     return nil
   }

@@ -22,13 +22,13 @@ struct CheckpointPlanTests {
     var previous: UInt64 = 0
     for (index, size) in stored {
       let step = max(CheckpointPlan.spacing, UInt64(size / 400) + 1)
-      #expect(index - previous <= UInt64(size / 25) + 2 * step)
+      #expect(index - previous <= UInt64(size / 32) + 2 * step)
       previous = index
     }
     #expect(last - previous <= max(CheckpointPlan.spacing, UInt64((stored.last?.bytes ?? 0) / 400)))
     // The newest two stand nearer.
     let total = stored.dropLast(2).reduce(0) { $0 + $1.bytes }
-    #expect(total <= 26 * Int(last))
+    #expect(total <= 33 * Int(last))
   }
 
   @Test("The plan goes on after the newest one of a log that is opened")
