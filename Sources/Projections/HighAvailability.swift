@@ -50,7 +50,7 @@ package struct HighAvailability: Hashable, Sendable {
   /// `can lose: …`, one line without a newline.
   package var sentence: String
   /// For the end of every command while not one more node can be lost, although there are enough
-  /// control-plane nodes to bear a loss; plain ASCII. Nil otherwise: fewer than three never can.
+  /// control-plane nodes to bear a loss and the policy wants it; plain ASCII. Nil otherwise.
   package var warning: String?
 
   /// From the log and, if given, what the answering node observes.
@@ -79,7 +79,7 @@ package struct HighAvailability: Hashable, Sendable {
       } else {
         scene.sentence(tolerance)
       }
-    if cluster.controlPlane.count >= 3, canLose == 0 {
+    if cluster.controlPlane.count >= 3, cluster.policy.voters >= 3, canLose == 0 {
       warning = scene.warning(tolerance, hasLeader: outlook?.hasLeader ?? true)
     }
   }

@@ -11,15 +11,20 @@ enum NextStep {
     }
     // Whoever changes the roles finishes that alone.
     if cluster.joint != nil || cluster.departure != nil { return nil }
-    let lost = high.uncounted
+    // Who is in maintenance is meant to be away.
+    let away = nodes.rows.filter { $0.state == .maintenance }.map(\.name)
+    let lost = high.uncounted.filter { !away.contains($0) }
     if !lost.isEmpty {
       return "bring \(words(lost, "and")) back (muster doctor there says what is wrong), or join"
         + " another control-plane node (muster add-node) and then muster remove-node \(lost[0])"
     }
-    let silent = nodes.rows.filter { $0.status == .notReady && $0.state != .left }.map(\.name)
+    let silent = nodes.rows.filter {
+      $0.status == .notReady && $0.state != .left && $0.state != .maintenance
+    }.map(\.name)
     if let first = silent.first {
       return "bring \(words(silent, "and")) back, or muster remove-node \(first)"
     }
+    if let first = away.first { return "muster maintenance exit \(first), once its work is done" }
     return growth(cluster, high, nodes)
   }
 
@@ -41,6 +46,7 @@ enum NextStep {
       return "muster remove-node \(left.name) closes the record of a node that left"
     }
     switch cluster.controlPlane.count {
+    case _ where cluster.policy.voters < 3: return nil
     case 1:
       return "muster add-node, and muster join on two more nodes: three control-plane nodes make"
         + " it highly available"

@@ -67,8 +67,12 @@ package struct Trouble: Hashable, Sendable {
       let by = suspicion.map { " by \($0.by) (index \($0.index), \(ago(since)))" }
       words.append("suspected\(by ?? " (\(ago(since)))")")
     }
+    if let maintenance = member.maintenance {
+      let until = maintenance.until.map { ", until \($0.rfc3339)" } ?? ""
+      words.append("in maintenance (begun \(ago(maintenance.since))\(until))")
+    }
     if let since = member.lostSince {
-      words.append("lacks what it had acknowledged (since \(ago(since)))")
+      words.append("lacks what it had acknowledged (found \(ago(since)))")
     }
     return words.isEmpty ? nil : words.joined(separator: ", ")
   }

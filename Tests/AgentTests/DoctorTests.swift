@@ -201,6 +201,7 @@ extension DoctorTests {
     Case("SYS-06", .fail) { $0.agent?.owner = 33 },
     Case("DIR-01", .fail) { $0.files = [] },
     Case("DIR-01", .fail) { $0.files[0].kind = .file },
+    Case("DIR-01", .fail) { ($0.obstacle, $0.isHung) = ("the disk hangs", true) },
     Case("DIR-02", .fail) { $0.files[0].mode = 0o755 },
     Case("DIR-03", .fail) { $0.files[1].mode = 0o644 },
     Case("DIR-04", .fail) { $0.files[2].owner = 33 },
@@ -311,6 +312,11 @@ extension DoctorTests {
     Case("HA-07", .warn) { $0.live?.confirmed = false },
     Case("HA-08", .warn) {
       $0.live?.nodes.append(.init(name: "n2", role: "", status: "NotReady", state: "not ready"))
+    },
+    Case("HA-09", .warn) {
+      var away = member(3)
+      away.maintenance = .init(index: 9, since: now.adding(seconds: -day - 1), until: nil)
+      $0.state = state([member(1), member(2), away])
     },
     Case("TOK-01", .warn) { $0.state = state(tokens: [token(uses: 1, expires: nil)]) },
     Case("TOK-01", .warn) {

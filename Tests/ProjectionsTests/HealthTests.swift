@@ -145,6 +145,11 @@ import Testing
     #expect(
       warning(3, healthy: [], hasLeader: false)
         == "no contact to a leader: nothing can be changed (see: muster status)")
+    var single = Scenery(controlPlane: 3)
+    single.append(.policyChanged(PolicyChanged(voters: 1)))
+    single.assign([2: .standby, 3: .standby], cause: .surplus, joint: true, settle: true)
+    #expect(HighAvailability(single.cluster).canLose == 0)
+    #expect(HighAvailability(single.cluster).warning == nil, "an operator wants it so")
     #expect(warning(3, healthy: nodes(1))?.hasPrefix("the quorum is lost") == true)
   }
 }

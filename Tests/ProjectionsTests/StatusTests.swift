@@ -113,6 +113,18 @@ import Testing
         + " what it acknowledged")
   }
 
+  @Test("Who is in maintenance is meant to be away: nobody is told to bring it back")
+  func maintenance() {
+    var stage = Scenery(controlPlane: 3)
+    stage.append(.maintenanceEntered(MaintenanceEntered(node: NodeID(3), until: nil)))
+    let report = report(stage, outlook(stage, healthy: nodes(1, 2)))
+    #expect(
+      report.troubles.map(\.sentence) == [
+        "n3: recorded: in maintenance (begun 2m5s ago) · observed by n1: no contact for 5m12s"
+      ])
+    #expect(report.next == "muster maintenance exit n3, once its work is done")
+  }
+
   @Test("Recorded time that is ahead of the clock is told, as tokens wait for the clock")
   func timeAhead() {
     let stage = Scenery(controlPlane: 1)

@@ -13,8 +13,11 @@ extension DoctorCheck {
       let finding = "\(summary) (\(source))"
       if high || canLose > 0 { return .pass(finding) }
       // One or two control-plane nodes can never bear a loss: nothing is broken.
-      let wants = (facts.state?.controlPlane.count ?? 3) >= 3
-      let fix = facts.muster(wants ? "status" : "add-node")
+      let count = facts.state?.controlPlane.count ?? 3
+      if facts.state?.policy.voters == 1, facts.live?.quorumHeld != false {
+        return .pass("\(finding): the policy wants one voter")
+      }
+      let fix = facts.muster(count >= 3 ? "status" : "add-node")
       return facts.live?.quorumHeld == false ? .fail(finding, fix: fix) : .warn(finding, fix: fix)
     },
     DoctorCheck("HA-02", "number of voters") { facts in
@@ -90,6 +93,26 @@ extension DoctorCheck {
         : .warn(
           "not \(words(silent, "and"))", fix: facts.muster("status"))
     },
+  ]
+
+  static let upkeep = [
+    DoctorCheck("HA-09", "maintenance") { facts in
+      if let stateless = facts.stateless { return stateless }
+      let away = facts.state?.nodes.compactMap { node in
+        node.maintenance.map { (name: node.name, maintenance: $0) }
+      }
+      guard let first = away?.first else { return .pass("none") }
+      let names = words(away?.map(\.name) ?? [], "and")
+      let isOverdue = away?.contains { _, maintenance in
+        // What has no end, and what was to end and did not: either is easily forgotten.
+        (maintenance.until ?? maintenance.since.adding(seconds: 86_400)) < facts.now
+      }
+      return isOverdue == true
+        ? .warn(
+          "\(names), \(first.name) since \(first.maintenance.since.rfc3339)",
+          fix: facts.muster("maintenance exit \(first.name)"))
+        : .pass(names)
+    }
   ]
 
   static let tokens = [

@@ -13,6 +13,11 @@ extension DoctorCheck {
       guard folder.kind == .folder else {
         return .fail("\(facts.directory) is not a folder", fix: "ls -ld \(facts.directory)")
       }
+      if facts.isHung {
+        return .fail(
+          "\(facts.directory) does not answer: its disk, or the server that it is on, hangs",
+          fix: "dmesg | tail; df \(facts.directory)")
+      }
       if facts.obstacle != nil {
         return .warn(
           "\(facts.directory) belongs to uid \(folder.owner), this runs as uid \(facts.user) and"

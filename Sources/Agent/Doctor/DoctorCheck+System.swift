@@ -52,7 +52,7 @@ extension DoctorCheck {
     },
     DoctorCheck("SYS-06", "rights") { facts in
       guard let folder = facts.file("") else { return .skip("there is no data dir") }
-      if facts.obstacle != nil {
+      if facts.obstacle != nil, !facts.isHung {
         return .warn(
           "runs as uid \(facts.user), which may not look inside: most was not checked",
           fix: "sudo \(facts.muster("doctor"))")

@@ -120,6 +120,8 @@ struct DoctorFacts: Sendable {
   var files: [File] = []
   /// Why nothing inside can be seen; nil if it can.
   var obstacle: String?
+  /// The data dir did not answer in time.
+  var isHung = false
   var archiveBytes = 0
   var filesystem: Filesystem?
   var agent: Process?

@@ -101,7 +101,11 @@ enum DoctorFiles {
       let root = try Yams.compose(yaml: String(decoding: bytes, as: UTF8.self))
       let cluster = root?["clusters"]?[0]?["cluster"]
       let user = root?["users"]?[0]?["user"]
-      guard let client = pem(user?["client-certificate-data"]) else {
+      // A worker's names its node's certificate instead of holding one.
+      let named = try user?["client-certificate"]?.string.flatMap { try directory.read($0) }
+      let client =
+        pem(user?["client-certificate-data"]) ?? named.map { String(decoding: $0, as: UTF8.self) }
+      guard let client else {
         found.client = .broken("\(directory.kubeconfig) holds no client certificate")
         return
       }

@@ -30,6 +30,31 @@ struct DoctorGathering: Sendable {
   let directory: DataDirectory
 
   func facts() async -> DoctorFacts {
+    guard var facts = await TimeLimit.runBlocking(.milliseconds(1500), { onDisk() }) else {
+      var facts = DoctorFacts(directory: directory.path, user: geteuid(), now: .now)
+      facts.files = [.init(path: "", kind: .folder, mode: 0o700, owner: geteuid(), size: 0)]
+      facts.obstacle = "the data dir does not answer: its disk may hang"
+      facts.isHung = true
+      return facts
+    }
+    guard facts.obstacle == nil, facts.file("")?.kind == .folder else { return facts }
+    let hasSocket = facts.file("agent.sock") != nil
+    async let live = hasSocket ? self.live() : (nil, nil)
+    if facts.isControlPlane {
+      (facts.log, facts.state) =
+        await TimeLimit.runBlocking(.milliseconds(1500)) { readLog() }
+        ?? (.hidden("it could not be looked through in time"), nil)
+    }
+    let known = facts
+    async let apiservers = known.isWorker ? apiservers(known) : []
+    facts.peers = await peers(known)
+    facts.apiservers = await apiservers
+    (facts.live, facts.socketAnswers) = await live
+    return facts
+  }
+
+  /// What is on this machine's disk and under /proc.
+  private func onDisk() -> DoctorFacts {
     var facts = DoctorFacts(directory: directory.path, user: geteuid(), now: .now)
     facts.filesystem = DoctorFiles.filesystem(directory.path)
     facts.hasServiceManager = directory.exists("/run/systemd/system")
@@ -53,18 +78,6 @@ struct DoctorGathering: Sendable {
     facts.files.removeAll { $0.path.hasPrefix("archive/") && $0.path.count { $0 == "/" } > 1 }
     facts.agent = DoctorProcesses.agent(holding: directory.lock)
     readFiles(&facts)
-    let hasSocket = facts.file("agent.sock") != nil
-    async let live = hasSocket ? self.live() : (nil, nil)
-    if facts.isControlPlane {
-      (facts.log, facts.state) =
-        await TimeLimit.runBlocking(.milliseconds(2500)) { readLog() }
-        ?? (.hidden("it could not be looked through in time"), nil)
-    }
-    (facts.live, facts.socketAnswers) = await live
-    let known = facts
-    async let apiservers = known.isWorker ? apiservers(known) : []
-    facts.peers = await peers(known)
-    facts.apiservers = await apiservers
     return facts
   }
 
