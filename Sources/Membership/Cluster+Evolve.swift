@@ -215,11 +215,7 @@ extension Cluster {
       roster.update(lost.node) { $0.lostSince = time }
     case .replicaRefetched(let refetched):
       roster.update(refetched.node) { $0.lostSince = nil }
-    case .maintenanceEntered(let entered):
-      roster.update(entered.node) {
-        $0.maintenance = .init(
-          index: recorded.index, since: $0.maintenance?.since ?? time, until: entered.until)
-      }
+    case .maintenanceEntered(let entered): apply(entered, recorded)
     case .maintenanceExited(let exited):
       roster.update(exited.node) { $0.maintenance = nil }
     case .policyChanged(let change): apply(change, recorded)
@@ -229,6 +225,14 @@ extension Cluster {
   private mutating func apply(_ change: PolicyChanged, _ recorded: RecordedEvent) {
     policy = policy.changed(by: change)
     policyIndex = recorded.index
+  }
+
+  private mutating func apply(_ entered: MaintenanceEntered, _ recorded: RecordedEvent) {
+    let time = recorded.envelope.time
+    roster.update(entered.node) {
+      $0.maintenance = .init(
+        index: recorded.index, since: $0.maintenance?.since ?? time, until: entered.until)
+    }
   }
 
   private mutating func apply(_ joined: NodeJoined, _ recorded: RecordedEvent) {

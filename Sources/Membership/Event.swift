@@ -344,27 +344,6 @@ package struct MaintenanceExited: Hashable, Sendable {
   package init(node: NodeID) { self.node = node }
 }
 
-/// Cluster-wide settings changed; nil: as before.
-package struct PolicyChanged: Hashable, Sendable {
-  package var voters: UInt32?
-  package var standbys: UInt32?
-  /// Milliseconds of silence until a node is suspected.
-  package var suspectAfter: UInt32?
-  /// Milliseconds of contact until it has recovered.
-  package var recoverAfter: UInt32?
-  package var spread: Bool?
-  package init(
-    voters: UInt32? = nil, standbys: UInt32? = nil, suspectAfter: UInt32? = nil,
-    recoverAfter: UInt32? = nil, spread: Bool? = nil
-  ) {
-    self.voters = voters
-    self.standbys = standbys
-    self.suspectAfter = suspectAfter
-    self.recoverAfter = recoverAfter
-    self.spread = spread
-  }
-}
-
 /// Who and when around an event; index and term are the log entry's own.
 package struct Envelope: Hashable, Sendable {
   /// Stamped once by the leader; never before the previous event's.

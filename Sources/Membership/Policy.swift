@@ -55,3 +55,24 @@ package struct Policy: Hashable, Sendable {
     return nil
   }
 }
+
+/// Cluster-wide settings changed; nil: as before.
+package struct PolicyChanged: Hashable, Sendable {
+  package var voters: UInt32?
+  package var standbys: UInt32?
+  /// Milliseconds of silence until a node is suspected.
+  package var suspectAfter: UInt32?
+  /// Milliseconds of contact until it has recovered.
+  package var recoverAfter: UInt32?
+  package var spread: Bool?
+  package init(
+    voters: UInt32? = nil, standbys: UInt32? = nil, suspectAfter: UInt32? = nil,
+    recoverAfter: UInt32? = nil, spread: Bool? = nil
+  ) {
+    self.voters = voters
+    self.standbys = standbys
+    self.suspectAfter = suspectAfter
+    self.recoverAfter = recoverAfter
+    self.spread = spread
+  }
+}

@@ -13,7 +13,7 @@ package struct Sessions: Equatable, Sendable {
     package var first: UInt64
     /// Index of its latest event.
     package var latest: UInt64
-    /// Of its first event.
+    /// Of its first event, and later by what was forgiven since.
     package var time: Timestamp
     package init(
       command: CommandID, fingerprint: UInt64, first: UInt64, latest: UInt64, time: Timestamp
@@ -30,6 +30,8 @@ package struct Sessions: Equatable, Sendable {
   package static let limit = 10_000
   /// How long a command is kept at most, in milliseconds of log time.
   package static let age: Int64 = 24 * 3600 * 1000
+  /// How much of a time without commands counts, in milliseconds.
+  private static let patience: Int64 = 3600 * 1000
 
   /// In log order; what lies before `head` is forgotten.
   private var kept: [Session] = []
@@ -68,6 +70,7 @@ package struct Sessions: Equatable, Sendable {
 
   /// An event of that command happened.
   mutating func record(_ envelope: Envelope, at index: UInt64) {
+    forgive(until: envelope.time)
     func value(_ place: inout Int) -> Int { place }
     let next = dropped + kept.count
     // Finds it or takes the next place, with one search.
@@ -81,6 +84,17 @@ package struct Sessions: Equatable, Sendable {
           latest: index, time: envelope.time))
     }
     prune(now: envelope.time)
+  }
+
+  /// Time in which nothing happened makes no command old, but for one hour of it: a clock that was
+  /// wrong moves recorded time by a year, and what was carried out just before is asked for again.
+  private mutating func forgive(until now: Timestamp) {
+    guard let last = kept.last, head < kept.count else { return }
+    let gap = now.milliseconds &- last.time.milliseconds &- Sessions.patience
+    guard gap > 0 else { return }
+    for place in head..<kept.count {
+      kept[place].time = Timestamp(milliseconds: kept[place].time.milliseconds &+ gap)
+    }
   }
 
   private mutating func prune(now: Timestamp) {

@@ -14,11 +14,13 @@ package enum Feature: Sendable, Hashable, CaseIterable {
   case smallMessages, smallWindow, smallTail
   /// A minority is missing when the world heals.
   case absence
+  case upkeep
 
   package static let allCases: [Feature] =
     FaultKind.allCases.map { .fault($0) } + [
       .crashAtWrite, .frameLoss, .duplication, .reordering, .corruption, .stragglers, .slowFrames,
       .slowDisks, .drift, .encoding, .smallMessages, .smallWindow, .smallTail, .absence,
+      .upkeep,
     ]
 
   /// For command lines.
@@ -39,6 +41,7 @@ package enum Feature: Sendable, Hashable, CaseIterable {
     case .smallWindow: "small-window"
     case .smallTail: "small-tail"
     case .absence: "absence"
+    case .upkeep: "upkeep"
     }
   }
 }
@@ -70,6 +73,7 @@ extension WorldOptions {
     case .smallWindow: maxInflightMessages = ideal.maxInflightMessages
     case .smallTail: maxUncommittedBytes = ideal.maxUncommittedBytes
     case .absence: absenceShare = 0
+    case .upkeep: upkeep = false
     }
   }
 
@@ -79,7 +83,7 @@ extension WorldOptions {
       crashAtWriteRate, lossRate, duplicationRate, reorders ? 1 : 0, delay.lowerBound,
       delay.upperBound, diskTime.lowerBound, diskTime.upperBound, drift, encodes ? 1 : 0,
       UInt64(maxMessageBytes), UInt64(maxInflightMessages), UInt64(maxUncommittedBytes),
-      absenceShare, stragglerRate, corruptionRate,
+      absenceShare, stragglerRate, corruptionRate, upkeep ? 1 : 0,
     ]
   }
 }

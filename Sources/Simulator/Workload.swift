@@ -171,7 +171,7 @@ struct Workload {
     case ..<82:
       return drawRefresh(active)
     case ..<85:
-      return drawUpkeep(active)
+      return options.upkeep ? drawUpkeep(active) : drawRefresh(active)
     default:
       return drawDeparture(truth, servers, active)
     }

@@ -76,6 +76,8 @@ package struct WorldOptions: Sendable {
   package var maxUncommittedBytes = 16 << 20
   /// Out of a hundred requests, so many are reads.
   package var readShare: UInt64 = 20
+  /// Somebody takes nodes into maintenance and changes the policy.
+  package var upkeep = false
   /// Out of a hundred worlds that heal, so many heal without a minority of the voters at first.
   package var absenceShare: UInt64 = 0
   /// The laws judge reads; false leaves that to whoever judges what clients saw.
@@ -121,6 +123,7 @@ package struct WorldOptions: Sendable {
     if dice.chance(percent: 40) { options.maxInflightMessages = 1 + dice.below(8) }
     if dice.chance(percent: 30) { options.maxUncommittedBytes = Int(dice.spread(256, 100_000)) }
     options.absenceShare = 30
+    options.upkeep = true
     if dice.chance(percent: 30) { options.corruptionRate = dice.spread(10, 10_000) }
     if dice.chance(percent: 20) { options.stragglerRate = dice.spread(1_000, 100_000) }
     return options

@@ -48,13 +48,33 @@ import Testing
       TokenIssued(
         id: token, secrets: [.init(hash: secret(5), roles: [.worker])], uses: 1, expires: nil))
     try stage.ask(issue, id: id)
-    stage.now = stage.now.adding(seconds: 24 * 3600)
-    try stage.invite(6)
+    for hour in 0..<24 {
+      stage.now = stage.now.adding(seconds: 3600)
+      try stage.invite(100 + hour)
+    }
     #expect(stage.cluster.sessions[id] != nil)
     stage.now = Timestamp(milliseconds: stage.now.milliseconds + 1)
     try stage.invite(7)
     #expect(stage.cluster.sessions[id] == nil)
     #expect(throws: Refusal.commandForgotten(id)) { try stage.ask(issue, id: id) }
+  }
+
+  @Test("A leap of recorded time makes nobody forget what was carried out just before it")
+  func leap() throws {
+    var stage = try Stage.controlPlane(1)
+    let id = stage.freshID()
+    let issue = Command.issueToken(
+      TokenIssued(
+        id: TokenID(5), secrets: [.init(hash: secret(5), roles: [.worker])], uses: 1, expires: nil))
+    try stage.ask(issue, id: id)
+    let index = stage.cluster.lastIndex
+    let right = stage.now
+    stage.now = stage.now.adding(seconds: 366 * 86_400)
+    try stage.invite(6)
+    stage.clock = right
+    #expect(
+      try stage.ask(issue, id: id) == .already(Already(first: index, latest: index, finished: true))
+    )
   }
 
   @Test("An id drawn far ahead of the cluster's time is refused, so that it cannot outlive memory")

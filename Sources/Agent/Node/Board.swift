@@ -51,7 +51,7 @@ final class Board: Sendable {
     self.context = context
     self.log = log
     self.own = own
-    // Those who wait are HTTP's; ten thousand of their timers are no business of the replica's loop.
+    // Those who wait are HTTP's; ten thousand timers are no business of the replica's loop.
     let loop = context.group.next()
     applied = Versioned(loop: loop)
     endpoints = Versioned(loop: loop)

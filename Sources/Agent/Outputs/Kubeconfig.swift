@@ -1,6 +1,8 @@
 // What of a kubeconfig is needed to ask API servers: whom to trust and what to show. Where it says
 // the server is, is not used: on a worker that is the proxy itself.
 
+// EventLog comes first, as in Chronicle: where Yams does, `stat` is taken for CoreFoundation's.
+import EventLog
 import FoundationEssentials
 import NIOSSL
 import Transport
