@@ -94,9 +94,9 @@ import Testing
     var stage = try Stage.controlPlane(1)
     let right = stage.now
     // A clock was a year ahead for a while, and so were the ids that it drew.
-    for day in 0..<3 {
-      stage.now = right.adding(seconds: Int64(365 + 2 * day) * 86_400)
-      try stage.invite(20 + day)
+    for hour in 0..<30 {
+      stage.now = right.adding(seconds: 365 * 86_400 + Int64(hour) * 3600)
+      try stage.invite(20 + hour)
     }
     let id = CommandID(at: right, random: (1, 1))
     let command = Command.revokeToken(TokenID(20))
@@ -118,7 +118,10 @@ import Testing
   @Test("Sessions restored from what was kept are the same sessions")
   func restored() throws {
     var stage = try Stage.controlPlane(3)
-    stage.now = stage.now.adding(seconds: 48 * 3600)
+    for hour in 0..<30 {
+      stage.now = stage.now.adding(seconds: 3600)
+      try stage.invite(20 + hour)
+    }
     try stage.join(4)
     let sessions = stage.cluster.sessions
     #expect(Sessions(restoring: sessions.all, forgotten: sessions.forgotten) == sessions)

@@ -11,7 +11,7 @@ extension Program {
       let old = node.address
       #expect(try await node.stop() == 0)
       node.address = Stage.address()
-      try node.launch()
+      try await node.start()
       for witness in nodes {
         try await eventually("\(witness.name) sees \(node.name) at \(node.address)") {
           let status = try await witness.status()
