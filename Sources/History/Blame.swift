@@ -67,7 +67,8 @@ private struct OriginSearch {
   let state: Cluster
   let index: UInt64
   private var roles: [NodeID: UInt64] = [:]
-  private var availability: [String: UInt64] = [:]
+  /// Of all facts about availability, once one was asked for.
+  private var availability: [String: UInt64?] = [:]
 
   init(history: History, state: Cluster, index: UInt64) {
     self.history = history
@@ -151,11 +152,14 @@ private struct OriginSearch {
   }
 
   private mutating func availabilityOrigin(_ path: String) throws -> UInt64? {
-    if let known = availability[path] { return known }
-    let found = try history.lastChange(ofAvailabilityAtOrBefore: index) { before, after in
-      Facts(before)[path] != Facts(after)[path]
+    if availability.isEmpty {
+      let paths = Facts.availability(state).map(\.path)
+      let found = try history.lastChanges(ofAvailabilityAtOrBefore: index, count: paths.count) {
+        let (before, after) = (Facts.availability($0), Facts.availability($1))
+        return paths.indices.filter { before[$0] != after[$0] }
+      }
+      for (path, event) in zip(paths, found) { availability[path] = .some(event?.index) }
     }
-    availability[path] = found?.index
-    return found?.index
+    return availability[path] ?? nil
   }
 }

@@ -71,15 +71,25 @@ package struct Facts: Hashable, Sendable {
   }
 
   private mutating func addAvailability(_ cluster: Cluster) {
-    let available = HighAvailability(cluster)
-    add("ha.highAvailability", available.isHighlyAvailable ? "yes" : "no")
-    add("ha.canLose", available.canLose)
-    add("ha.quorumHeld", available.quorumHeld ? "yes" : "no")
-    add("ha.voters", cluster.voters.count)
-    add("ha.healthyVoters", available.recorded.healthy.count)
-    add("ha.standbys", cluster.nodes(.standby).count)
-    add("ha.critical", list(available.critical))
+    all += Self.availability(cluster)
     add("nodes.count", cluster.nodes.count { $0.isActive })
+  }
+
+  /// What may be lost: the same paths in the same order for every state.
+  static func availability(_ cluster: Cluster) -> [Fact] {
+    let available = HighAvailability(cluster)
+    func names(_ values: [String]) -> String {
+      values.isEmpty ? "none" : values.joined(separator: " ")
+    }
+    return [
+      Fact(path: "ha.highAvailability", value: available.isHighlyAvailable ? "yes" : "no"),
+      Fact(path: "ha.canLose", value: "\(available.canLose)"),
+      Fact(path: "ha.quorumHeld", value: available.quorumHeld ? "yes" : "no"),
+      Fact(path: "ha.voters", value: "\(cluster.voters.count)"),
+      Fact(path: "ha.healthyVoters", value: "\(available.recorded.healthy.count)"),
+      Fact(path: "ha.standbys", value: "\(cluster.nodes(.standby).count)"),
+      Fact(path: "ha.critical", value: names(available.critical)),
+    ]
   }
 
   /// Where somebody chose settings: those of a new cluster are no facts.

@@ -237,33 +237,3 @@ extension RecordedEvent {
     return assigned.assignments.contains { $0.node == node }
   }
 }
-
-extension History {
-  /// The newest event at an index or before that changed what may be lost, or what is asked for.
-  func lastChange(
-    ofAvailabilityAtOrBefore index: UInt64,
-    where differs: (_ before: Cluster, _ after: Cluster) -> Bool = { before, after in
-      let (old, new) = (HighAvailability(before), HighAvailability(after))
-      return old.canLose != new.canLose || old.isHighlyAvailable != new.isHighlyAvailable
-        || old.quorumHeld != new.quorumHeld
-    }
-  ) throws -> RecordedEvent? {
-    var end = index
-    while let recorded = try last(
-      atOrBefore: end,
-      types: [
-        .clusterFormed, .clusterImported, .roleAssigned, .rolesSettled, .nodeSuspected,
-        .nodeRecovered, .nodeLeft, .nodeRemoved, .replicaLost, .replicaRefetched,
-      ])
-    {
-      guard try knowsState(at: recorded.index - 1) else { return nil }
-      let before = try state(at: recorded.index - 1)
-      var after = before
-      try Self.apply(recorded, to: &after)
-      if differs(before, after) { return recorded }
-      guard recorded.index > first else { return nil }
-      end = recorded.index - 1
-    }
-    return nil
-  }
-}

@@ -11,7 +11,13 @@ import Testing
     var asked: [(CommandID, Command, UInt64)] = []
     var kinds: [String: Int] = [:]
 
-    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+    /// Hours pass between events, so that commands grow old.
+    let isSlow: Bool
+
+    init(seed: UInt64) {
+      random = SeededGenerator(seed: seed)
+      isSlow = seed.isMultiple(of: 4)
+    }
 
     mutating func pick<C: Collection>(_ items: C) -> C.Element? {
       items.randomElement(using: &random)
@@ -23,7 +29,8 @@ import Testing
 
     mutating func step() {
       // Mostly seconds, at times half a day.
-      let most: Int64 = chance(1) ? 43_200_000 : chance(20) ? 600_000 : 5000
+      let most: Int64 =
+        chance(1) ? 43_200_000 : chance(20) ? 600_000 : isSlow && chance(50) ? 3_600_000 : 5000
       stage.now = Timestamp(
         milliseconds: stage.now.milliseconds + Int64.random(in: 0...most, using: &random))
       observe()
