@@ -20,14 +20,10 @@ package struct Blame: Sendable {
         "nothing is known at the path \(quoted(path)); muster blame without a path lists all")
     }
     var search = OriginSearch(history: history, state: state, index: index)
-    var lines: [UInt64: EventLine] = [:]
-    return try facts.compactMap { fact in
-      guard let origin = try search.origin(of: fact.path), origin >= history.first else {
-        return nil
-      }
-      let line = try lines[origin] ?? history.line(at: origin)
-      lines[origin] = line
-      return Blame(fact: fact, origin: line)
+    let origins = try facts.map { try search.origin(of: $0.path) }
+    let lines = try history.lines(at: Set(origins.compactMap { $0 }.filter { $0 >= history.first }))
+    return zip(facts, origins).compactMap { fact, origin in
+      origin.flatMap { lines[$0] }.map { Blame(fact: fact, origin: $0) }
     }
   }
 
@@ -67,6 +63,8 @@ private struct OriginSearch {
   let state: Cluster
   let index: UInt64
   private var roles: [NodeID: UInt64] = [:]
+  /// Kinds of which there is no event at all.
+  private var absent: Set<Set<EventType>> = []
   /// Of all facts about availability, once one was asked for.
   private var availability: [String: UInt64?] = [:]
 
@@ -119,15 +117,9 @@ private struct OriginSearch {
       if case .left(let index, _) = member.state { return index }
       return member.joinIndex
     case "suspectedSince":
-      let found = try history.last(
-        atOrBefore: index, types: [.nodeSuspected, .nodeRecovered]
-      ) { $0.concerns(member.id) }
-      return found?.index ?? member.joinIndex
+      return try newest([.nodeSuspected, .nodeRecovered], of: member)
     case "lostSince":
-      let found = try history.last(
-        atOrBefore: index, types: [.replicaLost, .replicaRefetched]
-      ) { $0.concerns(member.id) }
-      return found?.index ?? member.joinIndex
+      return try newest([.replicaLost, .replicaRefetched], of: member)
     case "maintenance": return member.maintenance?.index
     case "voteLentTo": return try roleOrigin(member)
     case "apiserverReady" where !member.isActive:
@@ -140,7 +132,18 @@ private struct OriginSearch {
     }
   }
 
+  /// The newest event of those kinds that is about a control-plane node; else that of its joining.
+  private mutating func newest(_ types: Set<EventType>, of member: Member) throws -> UInt64? {
+    guard member.isControlPlane, !absent.contains(types) else { return member.joinIndex }
+    let found = try history.last(atOrBefore: index, types: types) { $0.concerns(member.id) }
+    if found == nil, try history.last(atOrBefore: index, types: types) == nil {
+      absent.insert(types)
+    }
+    return found?.index ?? member.joinIndex
+  }
+
   private mutating func roleOrigin(_ member: Member) throws -> UInt64? {
+    guard member.isControlPlane else { return member.joinIndex }
     if let known = roles[member.id] { return known }
     let found = try history.last(atOrBefore: index, types: [.roleAssigned]) { recorded in
       guard case .roleAssigned(let assigned) = recorded.envelope.event else { return false }

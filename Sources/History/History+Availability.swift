@@ -1,5 +1,5 @@
-// When what may be lost changed. Looked for backwards in blocks: a block is folded once, however many
-// events in it might be the one, and blocks grow, so that what is recent is found at once.
+// When what may be lost changed. Looked for backwards in blocks: a block is folded once, however
+// many events in it might be the one, and blocks grow, so that what is recent is found at once.
 
 import Membership
 import Projections

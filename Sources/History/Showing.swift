@@ -132,4 +132,22 @@ extension History {
     guard let found else { throw Unanswerable("there is no event at index \(index)") }
     return found
   }
+
+  /// Several events with what they meant. Neighbours are read in one go.
+  func lines(at indexes: Set<UInt64>) throws -> [UInt64: EventLine] {
+    var found: [UInt64: EventLine] = [:]
+    var rest = indexes.sorted()[...]
+    while let first = rest.first {
+      var last = first
+      while let next = rest.first, next - last <= 2048 {
+        last = next
+        rest.removeFirst()
+      }
+      var reader = EventReader()
+      try reader.lines(EventFilter(from: first, to: last), of: self) {
+        if indexes.contains($0.recorded.index) { found[$0.recorded.index] = $0 }
+      }
+    }
+    return found
+  }
 }
