@@ -49,8 +49,10 @@ import Testing
     where old.state(at: after.lastTime) != .active {
       #expect(old == new, "what became of an invitation before stays as it was")
     }
-    for session in before.sessions.all.suffix(100) {
-      #expect(after.sessions[session.command] == session, "a command is not carried out again")
+    let recent = before.lastTime.adding(seconds: -3600)
+    for session in before.sessions.all.suffix(100) where session.time >= recent {
+      let known = after.sessions[session.command]
+      #expect(known?.first == session.first, "a command is not carried out again")
     }
     stage.elect(NodeID(200))
     stage.now = max(stage.now, stage.cluster.lastTime)

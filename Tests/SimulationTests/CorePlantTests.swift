@@ -13,7 +13,6 @@ import Testing
 
     func options(_ seed: UInt64) -> WorldOptions {
       var options = WorldOptions.violent(seed: seed, duration: seconds * second)
-      options.upkeep = false
       options.maxMessageBytes = 1 << 20
       options.maxInflightMessages = 64
       options.maxUncommittedBytes = 16 << 20

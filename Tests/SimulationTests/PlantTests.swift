@@ -37,7 +37,6 @@ import Testing
   func found(_ planted: Case) {
     for seed in 1...UInt64(planted.seeds) {
       var options = WorldOptions.violent(seed: seed, duration: planted.seconds * second)
-      options.upkeep = false
       options.plant = planted.plant
       guard let violation = World.run(options).violation else { continue }
       #expect(planted.laws.contains(violation.law), "\(violation)")
