@@ -6,7 +6,7 @@ import Testing
 
 @testable import Agent
 
-@Suite(.timeLimit(.minutes(2))) struct TraefikTests {
+@Suite(.timeLimit(.minutes(10))) struct TraefikTests {
   /// What TRAEFIK names, what is on the PATH, or what tools/test fetched; nil without any.
   static let program: String? = {
     let root = URL(filePath: #filePath).appending(path: "../../..").standardizedFileURL

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 extension Program {
-  @Suite("The list of API servers", .serialized, .timeLimit(.minutes(3)))
+  @Suite("The list of API servers", .serialized, .timeLimit(.minutes(10)))
   struct EndpointsTests {
     /// Says where the API servers are, over TLS, to whoever shows the token; what it says stands in
     /// `endpoints` and `slices` of the stage's folder, and what it was asked in `asked`.

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 extension Program {
-  @Suite("The Kubernetes API over HTTP", .serialized, .timeLimit(.minutes(3)))
+  @Suite("The Kubernetes API over HTTP", .serialized, .timeLimit(.minutes(10)))
   struct KubernetesHTTPTests {
     private let slices =
       "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension Program {
-  @Suite("The proxy", .serialized, .timeLimit(.minutes(3)))
+  @Suite("The proxy", .serialized, .timeLimit(.minutes(10)))
   struct ProxyTests {
     /// Servers that say their name to whoever connects, in one process: 127.x.y.z:PORT=NAME.
     private final class Names {

@@ -6,7 +6,7 @@ import Testing
 @testable import Transport
 
 /// What comes to the link port from those who do not keep its rules.
-@Suite(.timeLimit(.minutes(1))) struct HostilePeerTests {
+@Suite(.timeLimit(.minutes(10))) struct HostilePeerTests {
   let members = LinkNode.Members()
 
   /// A client with the right TLS that then says whatever a test wants.

@@ -83,7 +83,7 @@ func frame(_ text: String, group: UInt8 = 0) -> LinkFrame {
   LinkFrame(group: group, payload: Array(text.utf8))
 }
 
-@Suite(.timeLimit(.minutes(1))) struct PeerLinksTests {
+@Suite(.timeLimit(.minutes(10))) struct PeerLinksTests {
   let members = LinkNode.Members()
 
   @Test("two members greet each other, and frames go both ways on a connection each")

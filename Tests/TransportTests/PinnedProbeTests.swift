@@ -6,7 +6,7 @@ import Testing
 
 @testable import Transport
 
-@Suite(.timeLimit(.minutes(1))) struct PinnedProbeTests {
+@Suite(.timeLimit(.minutes(10))) struct PinnedProbeTests {
   /// A TLS server that records what it gets, and whether a client showed a certificate.
   private func server(
     _ identity: NodeIdentity, certificates: Recorder<Bool>, _ recorder: Recorder<Received>

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Transport
 
-@Suite(.serialized, .timeLimit(.minutes(2))) struct ProxyFaultTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct ProxyFaultTests {
   private let hello: [UInt8] = [22, 3, 1, 0, 5, 1, 0, 0, 1, 9]
 
   private func proxy(

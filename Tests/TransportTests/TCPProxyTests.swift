@@ -60,7 +60,7 @@ private final class SilentServer: Sendable {
   deinit { for handle in handles { close(handle) } }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct TCPProxyTests {
+@Suite(.timeLimit(.minutes(10))) struct TCPProxyTests {
   private func server(_ name: String) async throws -> (channel: any Channel, address: HostPort) {
     try await plainServer(halfClosure: true) { channel in
       try channel.pipeline.syncOperations.addHandler(NamedEcho(name))

@@ -52,7 +52,7 @@ private func tlsClient(
     .connect(host: address.host, port: address.port).get()
 }
 
-@Suite(.timeLimit(.minutes(1))) struct TLSSettingsTests {
+@Suite(.timeLimit(.minutes(10))) struct TLSSettingsTests {
   let node = Result { try NodeIdentity.generate() }
   let member = Result { try NodeIdentity.generate() }
 
