@@ -198,6 +198,8 @@ extension Command {
       guard !wire.target.isEmpty else { throw .missing("Command.ExitMaintenance.target") }
       self = .exitMaintenance(wire.target)
     case .changePolicy(let wire): self = .changePolicy(PolicyChanged(wire))
+    case .changeRole: throw .missing("Command.changeRole")
+    case .issueCertificate: throw .missing("Command.issueCertificate")
     case nil: throw .missing("Command.command")
     }
   }

@@ -683,6 +683,9 @@ nonisolated struct WireNodeJoined: Sendable {
   /// The invitation that this very event spends.
   var token: UInt64 = 0
 
+  /// SHA-256 of the files that the joiner was given, 32 bytes; absent if there were none.
+  var bundle: Data = Data()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -717,31 +720,57 @@ nonisolated struct WireNodeRemoved: Sendable {
 }
 
 /// A machine came back under a new identity.
-nonisolated struct WireNodeReplaced: Sendable {
+nonisolated struct WireNodeReplaced: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var node: UInt64 = 0
+  var node: UInt64 {
+    get {_storage._node}
+    set {_uniqueStorage()._node = newValue}
+  }
 
   var replacement: WireNodeRecord {
-    get {_replacement ?? WireNodeRecord()}
-    set {_replacement = newValue}
+    get {_storage._replacement ?? WireNodeRecord()}
+    set {_uniqueStorage()._replacement = newValue}
   }
   /// Returns true if `replacement` has been explicitly set.
-  var hasReplacement: Bool {self._replacement != nil}
+  var hasReplacement: Bool {_storage._replacement != nil}
   /// Clears the value of `replacement`. Subsequent reads from it will return its default value.
-  mutating func clearReplacement() {self._replacement = nil}
+  mutating func clearReplacement() {_uniqueStorage()._replacement = nil}
 
-  var token: UInt64 = 0
+  var token: UInt64 {
+    get {_storage._token}
+    set {_uniqueStorage()._token = newValue}
+  }
 
-  var forced: Bool = false
+  var forced: Bool {
+    get {_storage._forced}
+    set {_uniqueStorage()._forced = newValue}
+  }
+
+  /// What becomes of the roles, where the old identity had one; as in RoleAssigned.
+  var assignments: [WireRoleAssigned.Assignment] {
+    get {_storage._assignments}
+    set {_uniqueStorage()._assignments = newValue}
+  }
+
+  var joint: Bool {
+    get {_storage._joint}
+    set {_uniqueStorage()._joint = newValue}
+  }
+
+  /// As in NodeJoined.
+  var bundle: Data {
+    get {_storage._bundle}
+    set {_uniqueStorage()._bundle = newValue}
+  }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
-  fileprivate var _replacement: WireNodeRecord? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// A worker became a control-plane node.
@@ -760,6 +789,9 @@ nonisolated struct WireNodePromoted: Sendable {
   var hasEndpoints: Bool {self._endpoints != nil}
   /// Clears the value of `endpoints`. Subsequent reads from it will return its default value.
   mutating func clearEndpoints() {self._endpoints = nil}
+
+  /// As in NodeJoined.
+  var bundle: Data = Data()
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -955,6 +987,9 @@ nonisolated struct WireRoleAssigned: Sendable {
       case unspecified // = 0
       case leave // = 1
       case remove // = 2
+
+      /// It stays, as a worker.
+      case demote // = 3
       case UNRECOGNIZED(Int)
 
       init() {
@@ -966,6 +1001,7 @@ nonisolated struct WireRoleAssigned: Sendable {
         case 0: self = .unspecified
         case 1: self = .leave
         case 2: self = .remove
+        case 3: self = .demote
         default: self = .UNRECOGNIZED(rawValue)
         }
       }
@@ -975,6 +1011,7 @@ nonisolated struct WireRoleAssigned: Sendable {
         case .unspecified: return 0
         case .leave: return 1
         case .remove: return 2
+        case .demote: return 3
         case .UNRECOGNIZED(let i): return i
         }
       }
@@ -984,6 +1021,7 @@ nonisolated struct WireRoleAssigned: Sendable {
         .unspecified,
         .leave,
         .remove,
+        .demote,
       ]
 
     }
@@ -2330,7 +2368,7 @@ nonisolated extension WireTokenRevoked: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireNodeJoined: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".NodeJoined"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}token\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}token\0\u{1}bundle\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2340,6 +2378,7 @@ nonisolated extension WireNodeJoined: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._node) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.token) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.bundle) }()
       default: break
       }
     }
@@ -2356,12 +2395,16 @@ nonisolated extension WireNodeJoined: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.token != 0 {
       try visitor.visitSingularUInt64Field(value: self.token, fieldNumber: 2)
     }
+    if !self.bundle.isEmpty {
+      try visitor.visitSingularBytesField(value: self.bundle, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireNodeJoined, rhs: WireNodeJoined) -> Bool {
     if lhs._node != rhs._node {return false}
     if lhs.token != rhs.token {return false}
+    if lhs.bundle != rhs.bundle {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2434,48 +2477,111 @@ nonisolated extension WireNodeRemoved: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireNodeReplaced: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".NodeReplaced"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}replacement\0\u{1}token\0\u{1}forced\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}replacement\0\u{1}token\0\u{1}forced\0\u{1}assignments\0\u{1}joint\0\u{1}bundle\0")
+
+  fileprivate class _StorageClass {
+    var _node: UInt64 = 0
+    var _replacement: WireNodeRecord? = nil
+    var _token: UInt64 = 0
+    var _forced: Bool = false
+    var _assignments: [WireRoleAssigned.Assignment] = []
+    var _joint: Bool = false
+    var _bundle: Data = Data()
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _node = source._node
+      _replacement = source._replacement
+      _token = source._token
+      _forced = source._forced
+      _assignments = source._assignments
+      _joint = source._joint
+      _bundle = source._bundle
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.node) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._replacement) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.token) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.forced) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularFixed64Field(value: &_storage._node) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._replacement) }()
+        case 3: try { try decoder.decodeSingularUInt64Field(value: &_storage._token) }()
+        case 4: try { try decoder.decodeSingularBoolField(value: &_storage._forced) }()
+        case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._assignments) }()
+        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._joint) }()
+        case 7: try { try decoder.decodeSingularBytesField(value: &_storage._bundle) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.node != 0 {
-      try visitor.visitSingularFixed64Field(value: self.node, fieldNumber: 1)
-    }
-    try { if let v = self._replacement {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    if self.token != 0 {
-      try visitor.visitSingularUInt64Field(value: self.token, fieldNumber: 3)
-    }
-    if self.forced != false {
-      try visitor.visitSingularBoolField(value: self.forced, fieldNumber: 4)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._node != 0 {
+        try visitor.visitSingularFixed64Field(value: _storage._node, fieldNumber: 1)
+      }
+      try { if let v = _storage._replacement {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      if _storage._token != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._token, fieldNumber: 3)
+      }
+      if _storage._forced != false {
+        try visitor.visitSingularBoolField(value: _storage._forced, fieldNumber: 4)
+      }
+      if !_storage._assignments.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._assignments, fieldNumber: 5)
+      }
+      if _storage._joint != false {
+        try visitor.visitSingularBoolField(value: _storage._joint, fieldNumber: 6)
+      }
+      if !_storage._bundle.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._bundle, fieldNumber: 7)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireNodeReplaced, rhs: WireNodeReplaced) -> Bool {
-    if lhs.node != rhs.node {return false}
-    if lhs._replacement != rhs._replacement {return false}
-    if lhs.token != rhs.token {return false}
-    if lhs.forced != rhs.forced {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._node != rhs_storage._node {return false}
+        if _storage._replacement != rhs_storage._replacement {return false}
+        if _storage._token != rhs_storage._token {return false}
+        if _storage._forced != rhs_storage._forced {return false}
+        if _storage._assignments != rhs_storage._assignments {return false}
+        if _storage._joint != rhs_storage._joint {return false}
+        if _storage._bundle != rhs_storage._bundle {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2483,7 +2589,7 @@ nonisolated extension WireNodeReplaced: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireNodePromoted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".NodePromoted"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}endpoints\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}endpoints\0\u{1}bundle\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2493,6 +2599,7 @@ nonisolated extension WireNodePromoted: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularFixed64Field(value: &self.node) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._endpoints) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.bundle) }()
       default: break
       }
     }
@@ -2509,12 +2616,16 @@ nonisolated extension WireNodePromoted: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._endpoints {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
+    if !self.bundle.isEmpty {
+      try visitor.visitSingularBytesField(value: self.bundle, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireNodePromoted, rhs: WireNodePromoted) -> Bool {
     if lhs.node != rhs.node {return false}
     if lhs._endpoints != rhs._endpoints {return false}
+    if lhs.bundle != rhs.bundle {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2786,7 +2897,7 @@ nonisolated extension WireRoleAssigned.Departing: SwiftProtobuf.Message, SwiftPr
 }
 
 nonisolated extension WireRoleAssigned.Departing.Kind: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNSPECIFIED\0\u{1}KIND_LEAVE\0\u{1}KIND_REMOVE\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNSPECIFIED\0\u{1}KIND_LEAVE\0\u{1}KIND_REMOVE\0\u{1}KIND_DEMOTE\0")
 }
 
 nonisolated extension WireRolesSettled: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -202,6 +202,22 @@ nonisolated struct WireCommand: Sendable {
     set {command = .changePolicy(newValue)}
   }
 
+  var changeRole: WireCommand.ChangeRole {
+    get {
+      if case .changeRole(let v)? = command {return v}
+      return WireCommand.ChangeRole()
+    }
+    set {command = .changeRole(newValue)}
+  }
+
+  var issueCertificate: WireCertificateIssued {
+    get {
+      if case .issueCertificate(let v)? = command {return v}
+      return WireCertificateIssued()
+    }
+    set {command = .issueCertificate(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Command: Equatable, Sendable {
@@ -220,6 +236,8 @@ nonisolated struct WireCommand: Sendable {
     case enterMaintenance(WireCommand.EnterMaintenance)
     case exitMaintenance(WireCommand.ExitMaintenance)
     case changePolicy(WirePolicyChanged)
+    case changeRole(WireCommand.ChangeRole)
+    case issueCertificate(WireCertificateIssued)
 
   }
 
@@ -239,6 +257,12 @@ nonisolated struct WireCommand: Sendable {
 
     /// SHA-256 of the secret that was presented, 32 bytes.
     var secret: Data = Data()
+
+    /// The member whose place it takes: a name, an id or an address; empty if it takes nobody's.
+    var replaces: String = String()
+
+    /// SHA-256 of the files that it will be given, 32 bytes; absent if there are none.
+    var bundle: Data = Data()
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -318,6 +342,36 @@ nonisolated struct WireCommand: Sendable {
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+  }
+
+  nonisolated struct ChangeRole: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// A name, an id or an address.
+    var target: String = String()
+
+    var role: WireNodeRole = .unspecified
+
+    /// Where it will be reached in that role.
+    var endpoints: WireEndpoints {
+      get {_endpoints ?? WireEndpoints()}
+      set {_endpoints = newValue}
+    }
+    /// Returns true if `endpoints` has been explicitly set.
+    var hasEndpoints: Bool {self._endpoints != nil}
+    /// Clears the value of `endpoints`. Subsequent reads from it will return its default value.
+    mutating func clearEndpoints() {self._endpoints = nil}
+
+    /// As in Join.
+    var bundle: Data = Data()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _endpoints: WireEndpoints? = nil
   }
 
   init() {}
@@ -434,7 +488,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Command"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}issue_token\0\u{3}revoke_token\0\u{1}join\0\u{1}leave\0\u{3}remove_node\0\u{3}refresh_endpoints\0\u{3}assign_roles\0\u{1}settle\0\u{1}suspect\0\u{1}recover\0\u{3}lose_replica\0\u{3}refetch_replica\0\u{3}enter_maintenance\0\u{3}exit_maintenance\0\u{3}change_policy\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}issue_token\0\u{3}revoke_token\0\u{1}join\0\u{1}leave\0\u{3}remove_node\0\u{3}refresh_endpoints\0\u{3}assign_roles\0\u{1}settle\0\u{1}suspect\0\u{1}recover\0\u{3}lose_replica\0\u{3}refetch_replica\0\u{3}enter_maintenance\0\u{3}exit_maintenance\0\u{3}change_policy\0\u{3}change_role\0\u{3}issue_certificate\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -637,6 +691,32 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.command = .changePolicy(v)
         }
       }()
+      case 16: try {
+        var v: WireCommand.ChangeRole?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .changeRole(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .changeRole(v)
+        }
+      }()
+      case 17: try {
+        var v: WireCertificateIssued?
+        var hadOneofValue = false
+        if let current = self.command {
+          hadOneofValue = true
+          if case .issueCertificate(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.command = .issueCertificate(v)
+        }
+      }()
       default: break
       }
     }
@@ -708,6 +788,14 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
       guard case .changePolicy(let v)? = self.command else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
+    case .changeRole?: try {
+      guard case .changeRole(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .issueCertificate?: try {
+      guard case .issueCertificate(let v)? = self.command else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -722,7 +810,7 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand.Join: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = WireCommand.protoMessageName + ".Join"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}secret\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}secret\0\u{1}replaces\0\u{1}bundle\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -732,6 +820,8 @@ nonisolated extension WireCommand.Join: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._node) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.secret) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.replaces) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.bundle) }()
       default: break
       }
     }
@@ -748,12 +838,20 @@ nonisolated extension WireCommand.Join: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.secret.isEmpty {
       try visitor.visitSingularBytesField(value: self.secret, fieldNumber: 2)
     }
+    if !self.replaces.isEmpty {
+      try visitor.visitSingularStringField(value: self.replaces, fieldNumber: 3)
+    }
+    if !self.bundle.isEmpty {
+      try visitor.visitSingularBytesField(value: self.bundle, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireCommand.Join, rhs: WireCommand.Join) -> Bool {
     if lhs._node != rhs._node {return false}
     if lhs.secret != rhs.secret {return false}
+    if lhs.replaces != rhs.replaces {return false}
+    if lhs.bundle != rhs.bundle {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -907,6 +1005,55 @@ nonisolated extension WireCommand.ExitMaintenance: SwiftProtobuf.Message, SwiftP
 
   static func ==(lhs: WireCommand.ExitMaintenance, rhs: WireCommand.ExitMaintenance) -> Bool {
     if lhs.target != rhs.target {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCommand.ChangeRole: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = WireCommand.protoMessageName + ".ChangeRole"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}target\0\u{1}role\0\u{1}endpoints\0\u{1}bundle\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.target) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.role) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._endpoints) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.bundle) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.target.isEmpty {
+      try visitor.visitSingularStringField(value: self.target, fieldNumber: 1)
+    }
+    if self.role != .unspecified {
+      try visitor.visitSingularEnumField(value: self.role, fieldNumber: 2)
+    }
+    try { if let v = self._endpoints {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.bundle.isEmpty {
+      try visitor.visitSingularBytesField(value: self.bundle, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireCommand.ChangeRole, rhs: WireCommand.ChangeRole) -> Bool {
+    if lhs.target != rhs.target {return false}
+    if lhs.role != rhs.role {return false}
+    if lhs._endpoints != rhs._endpoints {return false}
+    if lhs.bundle != rhs.bundle {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
