@@ -26,7 +26,10 @@ final class LogLoad {
     process.executableURL = Self.executable
     process.arguments = [directory.log, "\(seed)", "\(writes)"]
     process.environment = disk.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
+    // The child has its own; Foundation would keep this one for ever.
+    defer { try? file.close() }
+    process.standardOutput = file
     try process.run()
   }
 

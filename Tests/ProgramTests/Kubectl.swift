@@ -77,8 +77,11 @@ final class Tool {
     process.arguments = [program] + arguments
     process.environment = ["PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "HOME": folder.path]
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: out)
-    process.standardError = try FileHandle(forWritingTo: err)
+    let files = [try FileHandle(forWritingTo: out), try FileHandle(forWritingTo: err)]
+    // As in `Program.Running`.
+    defer { for file in files { try? file.close() } }
+    process.standardOutput = files[0]
+    process.standardError = files[1]
     try process.run()
   }
 

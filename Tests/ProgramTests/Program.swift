@@ -57,12 +57,17 @@ extension Program {
       process.executableURL = URL(fileURLWithPath: words[0])
       process.arguments = Array(words.dropFirst())
       process.environment = environment.merging(["PATH": "/usr/sbin:/sbin:/usr/bin:/bin"]) { $1 }
-      process.standardOutput = try Self.file(folder, name + ".out")
-      process.standardError = try Self.file(folder, name + ".err")
+      var files = [try Self.file(folder, name + ".out"), try Self.file(folder, name + ".err")]
+      // The child has its own. Foundation keeps ours for ever, and crashes once a process that
+      // starts others has more than some 1,360 files open.
+      defer { for file in files { try? file.close() } }
+      process.standardOutput = files[0]
+      process.standardError = files[1]
       if let input {
         let file = folder.appendingPathComponent(name + ".in")
         try Data(input.utf8).write(to: file)
-        process.standardInput = try FileHandle(forReadingFrom: file)
+        files.append(try FileHandle(forReadingFrom: file))
+        process.standardInput = files[2]
       } else {
         process.standardInput = FileHandle.nullDevice
       }
