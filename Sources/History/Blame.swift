@@ -90,7 +90,9 @@ private struct OriginSearch {
     case "nodes" where path == "nodes.count":
       return try history.last(
         atOrBefore: index,
-        types: [.clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved])?.index
+        types: [
+          .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced,
+        ])?.index
     case "nodes": return try nodeOrigin(path)
     case "departed":
       return parts.dropFirst().first.flatMap { NodeID($0) }.flatMap { state.departed($0)?.index }
@@ -145,9 +147,8 @@ private struct OriginSearch {
   private mutating func roleOrigin(_ member: Member) throws -> UInt64? {
     guard member.isControlPlane else { return member.joinIndex }
     if let known = roles[member.id] { return known }
-    let found = try history.last(atOrBefore: index, types: [.roleAssigned]) { recorded in
-      guard case .roleAssigned(let assigned) = recorded.envelope.event else { return false }
-      return assigned.assignments.contains { $0.node == member.id }
+    let found = try history.last(atOrBefore: index, types: RecordedEvent.assigning) {
+      $0.assigns(member.id)
     }
     let origin = found?.index ?? member.joinIndex
     roles[member.id] = origin

@@ -34,6 +34,10 @@ extension History {
       add(before.token(revoked.id)?.index, "issued the invitation")
     case .nodeJoined(let joined):
       add(before.token(joined.token)?.index, "issued the invitation that it spent")
+    case .nodeReplaced(let replaced):
+      add(before.token(replaced.joined.token)?.index, "issued the invitation that it spent")
+      add(before.node(replaced.node)?.joinIndex, "made the node a member whose place it took")
+      addDeparture(of: replaced.node, before, add)
     case .nodeLeft(let left): addDeparture(of: left.node, before, add)
     case .nodeRemoved(let removed): addDeparture(of: removed.node, before, add)
     case .endpointRefreshed(let refreshed):
@@ -97,7 +101,10 @@ extension History {
     guard index > 1 else { return nil }
     return try last(
       atOrBefore: index - 1,
-      types: [.nodeJoined, .nodeLeft, .nodeRemoved, .nodeSuspected, .nodeRecovered, .rolesSettled])
+      types: [
+        .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced, .nodeSuspected, .nodeRecovered,
+        .rolesSettled,
+      ])
   }
 
   /// How many events after one are searched for what it led to.

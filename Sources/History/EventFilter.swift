@@ -69,6 +69,9 @@ extension Event {
     case .nodeJoined(let joined): [joined.node.id]
     case .nodeLeft(let left): [left.node]
     case .nodeRemoved(let removed): [removed.node]
+    case .nodeReplaced(let replaced):
+      [replaced.joined.node.id, replaced.node]
+        + replaced.assignments.map(\.node).filter { $0 != replaced.node }
     case .endpointRefreshed(let refreshed): [refreshed.node]
     case .roleAssigned(let assigned):
       assigned.assignments.map(\.node) + (assigned.departing.map { [$0.node] } ?? [])

@@ -65,6 +65,7 @@ extension Event {
       case .nodeJoined(let joined):
         joined.node.fields + [("token", .text(joined.token.description))]
       case .nodeLeft(let left): [node(left.node)]
+      case .nodeReplaced(let replaced): replaced.fields
       case .nodeRemoved(let removed): [node(removed.node), ("forced", .truth(removed.forced))]
       case .endpointRefreshed(let refreshed):
         refreshed.endpoints.fields + [
@@ -89,6 +90,15 @@ extension Event {
       }
     fields.sort { $0.0 < $1.0 }
     return .object(fields)
+  }
+}
+
+extension NodeReplaced {
+  fileprivate var fields: [(String, Document)] {
+    let moved = RoleAssigned(assignments: assignments, cause: .departure, joint: joint).fields
+    return joined.node.fields
+      + [("token", .text(joined.token.description)), ("replaces", .text(node.description))]
+      + (assignments.isEmpty ? [] : moved.filter { $0.0 == "assignments" || $0.0 == "joint" })
   }
 }
 

@@ -151,11 +151,12 @@ package struct Facts: Hashable, Sendable {
 }
 
 extension Departed.How {
-  /// `left`, `removed`, `removed by force` or `left behind`.
+  /// `left`, `removed`, `removed by force`, `replaced by …` or `left behind`.
   package var words: String {
     switch self {
     case .left: "left"
     case .removed(let forced): forced ? "removed by force" : "removed"
+    case .replaced(let by): "replaced by \(by)"
     case .leftBehind: "left behind"
     }
   }

@@ -28,6 +28,9 @@ package struct Redaction: Sendable {
     case .nodeJoined(var joined):
       joined.node.endpoints = redacted(joined.node.endpoints)
       envelope.event = .nodeJoined(joined)
+    case .nodeReplaced(var replaced):
+      replaced.joined.node.endpoints = redacted(replaced.joined.node.endpoints)
+      envelope.event = .nodeReplaced(replaced)
     case .endpointRefreshed(var refreshed):
       refreshed.endpoints = redacted(refreshed.endpoints)
       envelope.event = .endpointRefreshed(refreshed)

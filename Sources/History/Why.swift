@@ -96,7 +96,7 @@ package struct Why: Sendable {
       }
     }
     for voter in state.nodes(.voter) {
-      let role = try history.last(atOrBefore: state.lastIndex, types: [.roleAssigned]) {
+      let role = try history.last(atOrBefore: state.lastIndex, types: RecordedEvent.assigning) {
         $0.assigns(voter.id)
       }
       ends.append((role?.index ?? voter.joinIndex, "\(voter.name) votes since then"))
@@ -189,9 +189,10 @@ package struct Why: Sendable {
     _ history: History, _ state: Cluster, _ id: NodeID
   ) throws -> [(index: UInt64?, words: String)] {
     let joined = try history.last(
-      atOrBefore: state.lastIndex, types: [.nodeJoined, .clusterFormed, .clusterImported]
+      atOrBefore: state.lastIndex,
+      types: [.nodeJoined, .nodeReplaced, .clusterFormed, .clusterImported]
     ) { $0.concerns(id) }
-    let role = try history.last(atOrBefore: state.lastIndex, types: [.roleAssigned]) {
+    let role = try history.last(atOrBefore: state.lastIndex, types: RecordedEvent.assigning) {
       $0.assigns(id)
     }
     let health = try history.last(
@@ -231,9 +232,15 @@ package struct Why: Sendable {
 }
 
 extension RecordedEvent {
+  /// The kinds that give and take datastore roles.
+  static let assigning: Set<EventType> = [.roleAssigned, .nodeReplaced]
+
   /// Whether it gives that node a datastore role or takes it.
   func assigns(_ node: NodeID) -> Bool {
-    guard case .roleAssigned(let assigned) = envelope.event else { return false }
-    return assigned.assignments.contains { $0.node == node }
+    switch envelope.event {
+    case .roleAssigned(let assigned): assigned.assignments.contains { $0.node == node }
+    case .nodeReplaced(let replaced): replaced.assignments.contains { $0.node == node }
+    default: false
+    }
   }
 }

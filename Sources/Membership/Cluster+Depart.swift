@@ -26,7 +26,7 @@ extension Cluster {
       member, RoleAssigned.Departing(node: member.id, kind: .remove, forced: removal.force), scene)
   }
 
-  private func isAlive(_ id: NodeID, _ scene: Scene) -> Bool {
+  func isAlive(_ id: NodeID, _ scene: Scene) -> Bool {
     id == leader || scene.observation.alive.contains(id)
   }
 

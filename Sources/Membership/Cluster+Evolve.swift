@@ -76,6 +76,7 @@ extension Cluster {
     case .nodeRemoved(let removed):
       if let member = roster[removed.node], !member.isActive { return nil }
       return contradiction(departureOf: removed.node, kind: .remove)
+    case .nodeReplaced(let replaced): return contradiction(replaced)
     case .endpointRefreshed(let refreshed): return inactive(refreshed.node)
     case .roleAssigned(let assigned): return contradiction(assigned)
     case .rolesSettled: return joint == nil ? "the configuration is not joint" : nil
@@ -105,7 +106,7 @@ extension Cluster {
 
   private func isSuspected(_ id: NodeID) -> Bool { roster.look(at: id) { $0.isSuspected } ?? false }
 
-  private func contradiction(_ joined: NodeJoined) -> String? {
+  func contradiction(_ joined: NodeJoined) -> String? {
     if roster[joined.node.id] != nil || tombstones[joined.node.key] != nil {
       return "node \(joined.node.id) is known already"
     }
@@ -124,12 +125,24 @@ extension Cluster {
   }
 
   private func contradiction(_ assigned: RoleAssigned) -> String? {
+    if assigned.assignments.isEmpty { return "it assigns nothing" }
+    if let departing = assigned.departing {
+      let out = assigned.assignments.contains { $0.node == departing.node && $0.role == nil }
+      if !out { return "the departing node keeps its role" }
+    }
+    return contradiction(
+      assigned.assignments, joint: assigned.joint, out: assigned.departing?.node)
+  }
+
+  /// - Parameter out: who may be left without a role.
+  func contradiction(
+    _ assignments: [RoleAssigned.Assignment], joint isJoint: Bool, out: NodeID?
+  ) -> String? {
     if joint != nil { return "the configuration is joint" }
     if departure != nil { return "a departure is under way" }
-    if assigned.assignments.isEmpty { return "it assigns nothing" }
     var after = Set(voters)
     var previous: NodeID?
-    for assignment in assigned.assignments {
+    for assignment in assignments {
       if let previous, assignment.node <= previous { return "its assignments are not sorted" }
       previous = assignment.node
       if let why = inactive(assignment.node) { return why }
@@ -137,18 +150,13 @@ extension Cluster {
         return "node \(assignment.node) is a worker"
       }
       if member.datastoreRole == assignment.role { return "node \(member.id) has that role" }
-      if assignment.role == nil, assigned.departing?.node != member.id {
+      if assignment.role == nil, out != member.id {
         return "node \(member.id) loses its role without departing"
       }
       if assignment.role == .voter { after.insert(member.id) } else { after.remove(member.id) }
     }
     if after.isEmpty { return "no voter would remain" }
-    if assigned.joint != (after != Set(voters)) { return "joint is not what its changes need" }
-    if let departing = assigned.departing {
-      let out = assigned.assignments.contains { $0.node == departing.node && $0.role == nil }
-      if !out { return "the departing node keeps its role" }
-    }
-    return nil
+    return isJoint == (after != Set(voters)) ? nil : "joint is not what its changes need"
   }
 }
 
@@ -193,6 +201,7 @@ extension Cluster {
         bury(removed.node, .removed(forced: removed.forced), recorded)
       }
       close(removed.node)
+    case .nodeReplaced(let replaced): apply(replaced, recorded)
     case .endpointRefreshed(let refreshed):
       roster.update(refreshed.node) {
         $0.record.endpoints = refreshed.endpoints
@@ -235,7 +244,7 @@ extension Cluster {
     }
   }
 
-  private mutating func apply(_ joined: NodeJoined, _ recorded: RecordedEvent) {
+  mutating func apply(_ joined: NodeJoined, _ recorded: RecordedEvent) {
     // A name stands for one record: the newcomer's replaces that of a node which left.
     if let left = leftByName[joined.node.name] { close(left) }
     enrol(
@@ -251,14 +260,8 @@ extension Cluster {
   }
 
   private mutating func apply(_ assigned: RoleAssigned, _ recorded: RecordedEvent) {
+    assign(assigned.assignments, joint: assigned.joint, cause: assigned.cause, recorded)
     let attribution = Attribution(recorded.envelope)
-    if assigned.joint {
-      joint = JointRoles(outgoing: voters, attribution: attribution, index: recorded.index)
-    }
-    lend(assigned)
-    for assignment in assigned.assignments {
-      roster.update(assignment.node) { $0.datastoreRole = assignment.role }
-    }
     if let departing = assigned.departing {
       departure = Departure(
         node: departing.node, kind: departing.kind, forced: departing.forced,
@@ -266,18 +269,34 @@ extension Cluster {
     }
   }
 
+  mutating func assign(
+    _ assignments: [RoleAssigned.Assignment], joint isJoint: Bool, cause: RoleAssigned.Cause,
+    _ recorded: RecordedEvent
+  ) {
+    if isJoint {
+      joint = JointRoles(
+        outgoing: voters, attribution: Attribution(recorded.envelope), index: recorded.index)
+    }
+    lend(assignments, cause)
+    for assignment in assignments {
+      roster.update(assignment.node) { $0.datastoreRole = assignment.role }
+    }
+  }
+
   /// Who votes in whose place, where a node in maintenance gives up its vote. That is over when it
   /// votes again, or when the other one does not any more.
-  private mutating func lend(_ assigned: RoleAssigned) {
-    let gained = assigned.assignments.filter { $0.role == .voter }.map(\.node)
+  private mutating func lend(
+    _ assignments: [RoleAssigned.Assignment], _ cause: RoleAssigned.Cause
+  ) {
+    let gained = assignments.filter { $0.role == .voter }.map(\.node)
     for member in controlPlane {
-      let assignment = assigned.assignments.first { $0.node == member.id }
+      let assignment = assignments.first { $0.node == member.id }
       if let heir = member.lentTo {
-        let heirsRole = assigned.assignments.first { $0.node == heir }
+        let heirsRole = assignments.first { $0.node == heir }
         if assignment?.role == .voter || heirsRole.map({ $0.role != .voter }) == true {
           roster.update(member.id) { $0.lentTo = nil }
         }
-      } else if assigned.cause == .maintenance, let heir = gained.first, member.maintenance != nil,
+      } else if cause == .maintenance, let heir = gained.first, member.maintenance != nil,
         member.datastoreRole == .voter, let assignment, assignment.role != .voter
       {
         roster.update(member.id) { $0.lentTo = heir }
@@ -300,7 +319,7 @@ extension Cluster {
     if member.isControlPlane { controlPlaneIDs.append(member.id) }
   }
 
-  private mutating func close(_ id: NodeID) {
+  mutating func close(_ id: NodeID) {
     controlPlaneIDs.removeAll { $0 == id }
     if let member = roster[id], leftByName[member.name] == id { leftByName[member.name] = nil }
     roster.remove(id)
@@ -314,6 +333,9 @@ extension Cluster {
     case .clusterFormed, .clusterImported: true
     case .nodeJoined(let joined): joined.node.role == .controlPlane
     case .nodeLeft(let left): roster.look(at: left.node) { $0.isControlPlane } ?? false
+    case .nodeReplaced(let replaced):
+      replaced.joined.node.role == .controlPlane
+        || roster.look(at: replaced.node) { $0.isControlPlane && $0.isActive } ?? false
     case .nodeRemoved(let removed):
       roster.look(at: removed.node) { $0.isControlPlane && $0.isActive } ?? false
     case .endpointRefreshed(let refreshed):

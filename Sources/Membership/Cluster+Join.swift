@@ -12,15 +12,26 @@ extension Cluster {
       }
       return already(member.joinIndex)
     }
+    if let target = join.replaces { return try replace(target, by: join, scene) }
+    let token = try requireAdmissible(join, insteadOf: nil, scene)
+    return scene.append(.nodeJoined(NodeJoined(node: record, token: token)))
+  }
+
+  /// - Parameter old: whose name and addresses are free for it.
+  /// - Returns: the token that it spends.
+  func requireAdmissible(
+    _ join: Command.Join, insteadOf old: NodeID?, _ scene: Scene
+  ) throws(Refusal) -> TokenID {
+    let record = join.node
     try requireTrustworthy(scene)
     let token = try redeemable(join.secret, for: record.role, at: scene.at)
     do { try NodeName.validate(record.name) } catch { throw .nameInvalid(record.name, error) }
     try requireSound(record)
-    if let holder = nodes.first(where: { $0.isActive && $0.name == record.name }) {
+    if let holder = nodes.first(where: { $0.isActive && $0.name == record.name && $0.id != old }) {
       throw .nameTaken(record.name, by: holder.id)
     }
-    try requireFree(record.endpoints, for: record.id)
-    return scene.append(.nodeJoined(NodeJoined(node: record, token: token)))
+    try requireFree(record.endpoints, for: old ?? record.id)
+    return token
   }
 
   private func redeemable(

@@ -29,9 +29,13 @@ package enum Command: Hashable, Sendable {
     package var node: NodeRecord
     /// SHA-256 of the secret that was presented.
     package var secret: Digest
-    package init(node: NodeRecord, secret: Digest) {
+    /// The member whose place it takes (a name, an id or an address), which must have left or be
+    /// out of reach; nil if it is one more.
+    package var replaces: String?
+    package init(node: NodeRecord, secret: Digest, replaces: String? = nil) {
       self.node = node
       self.secret = secret
+      self.replaces = replaces
     }
   }
 

@@ -78,6 +78,7 @@ package enum Event: Hashable, Sendable {
   case nodeJoined(NodeJoined)
   case nodeLeft(NodeLeft)
   case nodeRemoved(NodeRemoved)
+  case nodeReplaced(NodeReplaced)
   case endpointRefreshed(EndpointRefreshed)
   case roleAssigned(RoleAssigned)
   case rolesSettled(RolesSettled)
@@ -99,6 +100,7 @@ package enum Event: Hashable, Sendable {
     case .nodeJoined: .nodeJoined
     case .nodeLeft: .nodeLeft
     case .nodeRemoved: .nodeRemoved
+    case .nodeReplaced: .nodeReplaced
     case .endpointRefreshed: .endpointRefreshed
     case .roleAssigned: .roleAssigned
     case .rolesSettled: .rolesSettled
@@ -194,6 +196,17 @@ package struct NodeJoined: Hashable, Sendable {
   }
 }
 
+extension Event {
+  /// Who became a member by it, and by which token; nil if nobody did.
+  package var joined: NodeJoined? {
+    switch self {
+    case .nodeJoined(let joined): joined
+    case .nodeReplaced(let replaced): replaced.joined
+    default: nil
+    }
+  }
+}
+
 /// A node left by its own wish.
 package struct NodeLeft: Hashable, Sendable {
   package var node: NodeID
@@ -207,6 +220,28 @@ package struct NodeRemoved: Hashable, Sendable {
   package init(node: NodeID, forced: Bool) {
     self.node = node
     self.forced = forced
+  }
+}
+
+/// A machine came back under a new identity, which took the place of the old one: that departed,
+/// the new one is a member, and a token was spent, in one event.
+package struct NodeReplaced: Hashable, Sendable {
+  /// The old identity.
+  package var node: NodeID
+  /// The new one, and the token that admitted it.
+  package var joined: NodeJoined
+  /// What becomes of the roles where the old identity had one: it is out of the configuration,
+  /// others may move up. As in `RoleAssigned`; empty where it had none.
+  package var assignments: [RoleAssigned.Assignment]
+  package var joint: Bool
+  package init(
+    node: NodeID, joined: NodeJoined, assignments: [RoleAssigned.Assignment] = [],
+    joint: Bool = false
+  ) {
+    self.node = node
+    self.joined = joined
+    self.assignments = assignments
+    self.joint = joint
   }
 }
 

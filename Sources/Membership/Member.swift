@@ -87,6 +87,8 @@ package struct Departed: Hashable, Sendable, Identifiable {
   package enum How: Hashable, Sendable {
     case left
     case removed(forced: Bool)
+    /// Its machine, or another in its place, came in under a new identity.
+    case replaced(by: NodeID)
     /// Its cluster's log became the beginning of another cluster's, without it.
     case leftBehind
   }

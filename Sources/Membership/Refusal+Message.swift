@@ -31,7 +31,8 @@ extension Refusal: CustomStringConvertible {
       tokenMessage
     case .nameInvalid, .nameTaken, .addressTaken, .recordInvalid, .keyDeparted, .identityTaken:
       recordMessage
-    case .nodeUnknown, .nodeAmbiguous, .alone, .alive, .itself, .reasonMissing, .lastControlPlane,
+    case .nodeUnknown, .nodeAmbiguous, .alone, .alive, .replacesAlive, .itself, .reasonMissing,
+      .lastControlPlane,
       .quorumLoss, .noSuccessor:
       departureMessage
     default: circumstanceMessage
@@ -68,11 +69,11 @@ extension Refusal: CustomStringConvertible {
     case .nameInvalid(let name, let why):
       "\(quoted(name)) cannot be a node's name: \(why). Choose another with --name"
     case .nameTaken(let name, let by):
-      "the name \(name) belongs to a member (node \(by)). Choose another with --name, or, if that"
-        + " machine is gone: muster remove-node \(name)"
+      "the name \(name) belongs to a member (node \(by)). Choose another with --name, or, if this"
+        + " is that machine, rebuilt, or it is gone: join with --replace \(name)"
     case .addressTaken(let address, let by):
       "the address \(address) belongs to member \(by). Choose another with --address or another"
-        + " port, or, if that machine is gone: muster remove-node \(by)"
+        + " port, or, if that machine is gone: join with --replace \(by)"
     case .recordInvalid(let node, let why): "node \(node) cannot be recorded: \(why)"
     case .keyDeparted(let gone):
       "this node's key belongs to \(gone.name), which \(gone.words). A departed key is never"
@@ -98,6 +99,9 @@ extension Refusal: CustomStringConvertible {
     case .alive(let name):
       "\(name) is alive. Run muster leave on it; if it must go at once, use: muster remove-node"
         + " \(name) --force --reason TEXT"
+    case .replacesAlive(let name):
+      "\(name) is alive, so nothing can take its place. Stop it and try again half a minute later;"
+        + " if this is one more machine, join without --replace under a name of its own"
     case .itself(let name): "\(name) is this node. To take it out, run: muster leave"
     case .reasonMissing(let name):
       "removing \(name) by force needs a reason, which stays in the log: add --reason TEXT"
@@ -174,6 +178,7 @@ extension Departed {
       switch how {
       case .left: "left"
       case .removed: "was removed by \(actor)"
+      case .replaced(let by): "was replaced by node \(by), admitted by \(actor),"
       case .leftBehind: "was left behind, when \(actor) began a new cluster with its log,"
       }
     return "\(verb) at \(time.rfc3339) (index \(index))"

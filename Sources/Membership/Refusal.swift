@@ -35,6 +35,8 @@ package enum Refusal: Error, Hashable, Sendable {
   case alone(String)
   /// It is there and well, and was to be removed without force.
   case alive(String)
+  /// It is there and well, and another was to take its place.
+  case replacesAlive(String)
   /// A node was asked to remove itself.
   case itself(String)
   case reasonMissing(String)
@@ -100,7 +102,7 @@ package enum Refusal: Error, Hashable, Sendable {
       .nameInvalid, .nameTaken, .addressTaken, .recordInvalid, .keyDeparted, .identityTaken,
       .nodeUnknown, .nodeAmbiguous, .clockBehind, .lowOnSpace:
       6
-    case .alive, .itself, .lastControlPlane, .quorumLoss, .noSuccessor: 3
+    case .alive, .replacesAlive, .itself, .lastControlPlane, .quorumLoss, .noSuccessor: 3
     case .reasonMissing, .tokenInvalid, .requestInvalid, .policyInvalid: 2
     case .busy: 7
     case .alone, .notInMaintenance, .suspectedTooOften, .rolesInvalid, .notFormed, .commandReused,
@@ -130,7 +132,7 @@ package enum Refusal: Error, Hashable, Sendable {
     case .nodeUnknown: "node-unknown"
     case .nodeAmbiguous: "node-ambiguous"
     case .alone: "alone"
-    case .alive: "node-alive"
+    case .alive, .replacesAlive: "node-alive"
     case .itself: "node-itself"
     case .reasonMissing: "reason-missing"
     case .lastControlPlane: "last-control-plane"

@@ -35,6 +35,7 @@ private struct Words {
     case .nodeJoined(let event): event.node.name
     case .nodeLeft(let event): name(event.node)
     case .nodeRemoved(let event): name(event.node)
+    case .nodeReplaced(let event): event.joined.node.name
     case .endpointRefreshed(let event): name(event.node)
     case .roleAssigned(let event):
       event.assignments.map { name($0.node) }.joined(separator: " ")
@@ -56,11 +57,11 @@ private struct Words {
     case .leaderElected(let event): "\(name(event.node)) leads in term \(after.term)"
     case .tokenIssued(let event): "\(event.id) \(invitation(event))"
     case .tokenRevoked(let event): "\(event.id) admits nobody any more"
-    case .nodeJoined(let event):
-      "\(event.node.name) \(event.node.role.name) \(event.node.endpoints.cluster) by token"
-        + " \(event.token)\(left(event.token))"
+    case .nodeJoined(let event): joining(event)
     case .nodeLeft(let event): "\(name(event.node)) left"
     case .nodeRemoved(let event): removal(event)
+    case .nodeReplaced(let event):
+      "\(before.name(of: event.node)) (\(event.node)) gives way to \(joining(event.joined))"
     case .endpointRefreshed(let event): refresh(event)
     case .roleAssigned(let event): roles(event)
     case .rolesSettled: "the new voters decide alone"
@@ -93,6 +94,11 @@ private struct Words {
     return "for \(Membership.words(roles.map(\.name), "or")) nodes, "
       + (token.uses == 0 ? "any number of uses" : counted(Int(token.uses), "use")) + ", "
       + (token.expires.map { "until \($0.rfc3339)" } ?? "never expires")
+  }
+
+  private func joining(_ event: NodeJoined) -> String {
+    "\(event.node.name) \(event.node.role.name) \(event.node.endpoints.cluster) by token"
+      + " \(event.token)\(left(event.token))"
   }
 
   private func left(_ id: TokenID) -> String {

@@ -90,21 +90,27 @@ extension ConfigurationChange {
     case .rolesSettled:
       self.init()
     case .roleAssigned(let assigned):
-      let steps = assigned.assignments.compactMap { assignment -> Step? in
-        let before = cluster.node(assignment.node)?.datastoreRole
-        switch (before, assignment.role) {
-        case (.voter, .voter), (nil, nil): return nil
-        case (_, .voter): return .addVoter(assignment.node.rawValue)
-        case (_, nil): return .remove(assignment.node.rawValue)
-        case (nil, _), (.voter, _): return .addLearner(assignment.node.rawValue)
-        case (.standby, _), (.spare, _): return nil
-        }
-      }
-      guard !steps.isEmpty else { return nil }
-      self.init(transition: assigned.joint ? .jointExplicit : .automatic, steps: steps)
+      self.init(assigned.assignments, joint: assigned.joint, in: cluster)
+    case .nodeReplaced(let replaced):
+      self.init(replaced.assignments, joint: replaced.joint, in: cluster)
     default:
       return nil
     }
+  }
+
+  private init?(_ assignments: [RoleAssigned.Assignment], joint: Bool, in cluster: Cluster) {
+    let steps = assignments.compactMap { assignment -> Step? in
+      let before = cluster.node(assignment.node)?.datastoreRole
+      switch (before, assignment.role) {
+      case (.voter, .voter), (nil, nil): return nil
+      case (_, .voter): return .addVoter(assignment.node.rawValue)
+      case (_, nil): return .remove(assignment.node.rawValue)
+      case (nil, _), (.voter, _): return .addLearner(assignment.node.rawValue)
+      case (.standby, _), (.spare, _): return nil
+      }
+    }
+    guard !steps.isEmpty else { return nil }
+    self.init(transition: joint ? .jointExplicit : .automatic, steps: steps)
   }
 }
 

@@ -1,6 +1,6 @@
 // What this node sees of the others, for status. Live opinion: never recorded, never decided with.
 
-import Membership
+package import Membership
 package import Projections
 import Raft
 import Schema
@@ -27,6 +27,18 @@ extension Replica {
     return Outlook(
       by: options.node, hasLeader: raft.leader != nil, healthyVoters: healthy, sightings: byNode,
       age: age)
+  }
+
+  /// What a leader would decide with, as far as this node knows: to tell beforehand what it would
+  /// say, never to decide.
+  package var presumption: Observation {
+    let outlook = outlook
+    let patience = Int64(clamping: options.aliveFor / 1_000_000)
+    let alive = outlook.sightings.filter { $0.value.contactAge.map { $0 < patience } ?? false }
+    let ready = outlook.sightings.filter(\.value.ready)
+    return Observation(
+      reachable: Set(ready.keys).union([options.node]), caughtUp: outlook.healthyVoters,
+      alive: Set(alive.keys).union([options.node]))
   }
 
   /// Whether a leader is known that has not yet told of every voter; it does within a second.

@@ -191,6 +191,9 @@ extension PackedWriter {
     case .left: put(UInt64(0))
     case .removed(let forced): put(UInt64(forced ? 2 : 1))
     case .leftBehind: put(UInt64(3))
+    case .replaced(let by):
+      put(UInt64(4))
+      putFixed(by.rawValue)
     }
     put(gone.index)
     put(gone.time)
@@ -289,6 +292,7 @@ extension PackedReader {
     case 1: how = .removed(forced: false)
     case 2: how = .removed(forced: true)
     case 3: how = .leftBehind
+    case 4: how = .replaced(by: NodeID(try fixed()))
     default: throw invalid("has an unknown way to depart")
     }
     return Departed(

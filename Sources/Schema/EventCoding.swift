@@ -31,6 +31,7 @@ extension WireEnvelope.OneOf_Event {
           $0.node = event.node.rawValue
           $0.forced = event.forced
         })
+    case .nodeReplaced(let event): self = .nodeReplaced(WireNodeReplaced(event))
     case .endpointRefreshed(let event): self = .endpointRefreshed(WireEndpointRefreshed(event))
     case .roleAssigned(let event): self = .roleAssigned(WireRoleAssigned(event))
     case .rolesSettled: self = .rolesSettled(WireRolesSettled())
@@ -65,6 +66,7 @@ extension Event {
     case .nodeRemoved(let wire):
       self = .nodeRemoved(
         NodeRemoved(node: try nodeID(wire.node, "NodeRemoved.node"), forced: wire.forced))
+    case .nodeReplaced(let wire): self = .nodeReplaced(try NodeReplaced(wire))
     case .endpointRefreshed(let wire): self = .endpointRefreshed(try EndpointRefreshed(wire))
     case .roleAssigned(let wire): self = .roleAssigned(try RoleAssigned(wire))
     case .rolesSettled: self = .rolesSettled(RolesSettled())
@@ -81,7 +83,6 @@ extension Event {
         MaintenanceExited(node: try nodeID(wire.node, "MaintenanceExited.node")))
     case .policyChanged(let wire): self = .policyChanged(PolicyChanged(wire))
     // Named in the catalogue, without a meaning in this version.
-    case .nodeReplaced: throw Malformed.unknown(.nodeReplaced)
     case .nodePromoted: throw Malformed.unknown(.nodePromoted)
     case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
     case .endpointPinned: throw Malformed.unknown(.endpointPinned)
@@ -195,12 +196,7 @@ extension EndpointRefreshed {
 extension WireRoleAssigned {
   init(_ event: RoleAssigned) {
     self.init()
-    assignments = event.assignments.map { assignment in
-      .with {
-        $0.node = assignment.node.rawValue
-        $0.role = WireDatastoreRole(assignment.role)
-      }
-    }
+    assignments = event.assignments.map(WireRoleAssigned.Assignment.init)
     cause = Cause(event.cause)
     if let departure = event.departing {
       departing = .with {
@@ -210,6 +206,49 @@ extension WireRoleAssigned {
       }
     }
     joint = event.joint
+  }
+}
+
+extension WireRoleAssigned.Assignment {
+  init(_ assignment: RoleAssigned.Assignment) {
+    self.init()
+    node = assignment.node.rawValue
+    role = WireDatastoreRole(assignment.role)
+  }
+}
+
+extension RoleAssigned.Assignment {
+  init(_ wire: WireRoleAssigned.Assignment) throws(Malformed) {
+    self.init(
+      node: try nodeID(wire.node, "RoleAssigned.Assignment.node"),
+      role: wire.role == .none
+        ? nil : try known(wire.role, as: DatastoreRole.self, "RoleAssigned.Assignment.role"))
+  }
+}
+
+extension WireNodeReplaced {
+  init(_ event: NodeReplaced) {
+    self.init()
+    node = event.node.rawValue
+    replacement = WireNodeRecord(event.joined.node)
+    token = event.joined.token.rawValue
+    assignments = event.assignments.map(WireRoleAssigned.Assignment.init)
+    joint = event.joint
+  }
+}
+
+extension NodeReplaced {
+  init(_ wire: WireNodeReplaced) throws(Malformed) {
+    guard wire.hasReplacement else { throw .missing("NodeReplaced.replacement") }
+    self.init(
+      node: try nodeID(wire.node, "NodeReplaced.node"),
+      joined: NodeJoined(
+        node: try NodeRecord(wire.replacement),
+        token: try tokenID(wire.token, "NodeReplaced.token")),
+      assignments: try wire.assignments.map { (wire) throws(Malformed) in
+        try RoleAssigned.Assignment(wire)
+      },
+      joint: wire.joint)
   }
 }
 
@@ -247,12 +286,7 @@ extension RoleAssigned {
         forced: wire.departing.forced)
     }
     self.init(
-      assignments: try wire.assignments.map { (wire) throws(Malformed) in
-        Assignment(
-          node: try nodeID(wire.node, "RoleAssigned.Assignment.node"),
-          role: wire.role == .none
-            ? nil : try known(wire.role, as: DatastoreRole.self, "RoleAssigned.Assignment.role"))
-      },
+      assignments: try wire.assignments.map { (wire) throws(Malformed) in try Assignment(wire) },
       cause: try known(wire.cause, as: Cause.self, "RoleAssigned.cause"),
       departing: departing, joint: wire.joint)
   }

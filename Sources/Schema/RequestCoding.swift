@@ -24,7 +24,11 @@ extension Request {
     try checkText(reason, upTo: Limit.reason, "Request.reason")
     switch command {
     case .issueToken(let token): try token.checkLimits()
-    case .join(let join): try join.node.checkLimits()
+    case .join(let join):
+      try join.node.checkLimits()
+      if let target = join.replaces {
+        try checkText(target, upTo: Limit.target, "Command.Join.replaces")
+      }
     case .removeNode(let remove):
       try checkText(remove.target, upTo: Limit.target, "Command.RemoveNode.target")
     case .refreshEndpoints(let refreshed):
@@ -139,6 +143,7 @@ extension WireCommand {
         .with {
           $0.node = WireNodeRecord(join.node)
           $0.secret = blob(join.secret.bytes)
+          if let target = join.replaces { $0.replaces = target }
         })
     case .leave(let node): command = .leave(.with { $0.id = node.rawValue })
     case .removeNode(let remove):
@@ -178,7 +183,8 @@ extension Command {
       self = .join(
         Join(
           node: try NodeRecord(wire.node),
-          secret: try digest(wire.secret, "Command.Join.secret")))
+          secret: try digest(wire.secret, "Command.Join.secret"),
+          replaces: wire.replaces.isEmpty ? nil : wire.replaces))
     case .leave(let wire): self = .leave(try nodeID(wire.id, "Command.leave"))
     case .removeNode(let wire):
       guard !wire.target.isEmpty else { throw .missing("Command.RemoveNode.target") }

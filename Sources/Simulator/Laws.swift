@@ -58,7 +58,7 @@ struct Laws {
   }
 
   private mutating func countRedemption(_ event: RecordedEvent) throws(Violation) {
-    guard case .nodeJoined(let joined) = event.envelope.event else { return }
+    guard let joined = event.envelope.event.joined else { return }
     let count = (redemptions[joined.token] ?? 0) + 1
     redemptions[joined.token] = count
     guard let token = truth.token(joined.token) else {
@@ -79,6 +79,7 @@ struct Laws {
     let follows =
       switch (history[Int(last) - 1].envelope.event, event.envelope.event) {
       case (.roleAssigned(let assigned), .rolesSettled): assigned.joint
+      case (.nodeReplaced(let replaced), .rolesSettled): replaced.joint
       case (.roleAssigned(let assigned), .nodeLeft), (.roleAssigned(let assigned), .nodeRemoved):
         assigned.departing != nil && !assigned.joint
       case (.rolesSettled, .nodeLeft), (.rolesSettled, .nodeRemoved): true
@@ -297,7 +298,7 @@ struct Laws {
       case (.clusterFormed, nil), (.leaderElected, nil), (.rolesSettled, nil),
         (.nodeSuspected, nil), (.nodeRecovered, nil), (.replicaLost, nil), (.replicaRefetched, nil),
         (.maintenanceExited, nil),
-        (.rolesSettled, .leave),
+        (.rolesSettled, .leave), (.rolesSettled, .join),
         (.rolesSettled, .removeNode):
         true
       case (.roleAssigned(let assigned), let command):
@@ -337,7 +338,11 @@ struct Laws {
     switch (command, event) {
     case (.issueToken(let wanted), .tokenIssued(let issued)): wanted == issued
     case (.revokeToken(let id), .tokenRevoked(let revoked)): revoked.id == id
-    case (.join(let join), .nodeJoined(let joined)): joined.node == join.node
+    case (.join(let join), .nodeJoined(let joined)):
+      joined.node == join.node && join.replaces == nil
+    case (.join(let join), .nodeReplaced(let replaced)):
+      replaced.joined.node == join.node && join.replaces != nil
+    case (.join(let join), .rolesSettled): join.replaces != nil
     case (.join(let join), .clusterFormed(let formed)): formed.first == join.node
     case (.leave(let id), .nodeLeft(let left)): left.node == id
     case (.removeNode, .nodeRemoved): true

@@ -167,7 +167,9 @@ struct Workload {
       if dice.chance(percent: 5), let other = dice.pick(active) {
         record.endpoints.cluster = other.record.endpoints.cluster
       }
-      return (.join(.init(node: record, secret: invitation.secret)), nil)
+      return (
+        .join(.init(node: record, secret: invitation.secret, replaces: drawReplaced(active))), nil
+      )
     case ..<82:
       return drawRefresh(active)
     case ..<85:
@@ -175,6 +177,14 @@ struct Workload {
     default:
       return drawDeparture(truth, servers, active)
     }
+  }
+
+  /// Whose place a joiner wants: often that of a machine that is gone, seldom of one that is not.
+  private mutating func drawReplaced(_ active: [Member]) -> String? {
+    if let dead = active.first(where: { lost.contains($0.id) }), dice.chance(percent: 50) {
+      return dead.id.description
+    }
+    return dice.chance(percent: 5) ? dice.pick(active)?.name : nil
   }
 
   private mutating func drawUpkeep(_ active: [Member]) -> (command: Command, asked: NodeID?)? {

@@ -237,13 +237,14 @@ extension World {
       "committed \(event.index): \(event.envelope.event.type.name)"
     }
     // A late copy of a join that was refused meanwhile was taken after all: nobody is there.
-    if case .nodeJoined(let joined) = event.envelope.event, let number,
+    if let joined = event.envelope.event.joined, let number,
       case .refused = workload.operations[number].state
     {
       workload.lost.append(joined.node.id)
     }
     let gone: NodeID
     switch event.envelope.event {
+    case .nodeReplaced(let replaced): gone = replaced.node
     case .nodeLeft(let left): gone = left.node
     case .nodeRemoved(let removed): gone = removed.node
     default: return

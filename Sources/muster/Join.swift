@@ -19,6 +19,11 @@ struct Join: AsyncParsableCommand {
   var connection: String
   @Flag(help: "Join as a worker, which runs no control plane.")
   var worker = false
+  @Option(
+    help: ArgumentHelp(
+      "Take the place of that member, which has left or is out of reach: this machine, rebuilt.",
+      valueName: "node"))
+  var replace: String?
   @Flag(help: "Only check whether it would be admitted.")
   var dryRun = false
   @Option(
@@ -36,7 +41,8 @@ struct Join: AsyncParsableCommand {
     }
     _ = try JoinString(parsing: text)
     let body = LocalJoin(
-      connection: text, worker: worker, dryRun: dryRun, timeoutSeconds: Double(timeout))
+      connection: text, worker: worker, dryRun: dryRun, replaces: replace,
+      timeoutSeconds: Double(timeout))
     try await Progress.follow(
       "/v1/node/join", body, of: agent.client, timeout: timeout,
       lost: "the agent ended while the node was joining. It goes on by itself when it runs again "

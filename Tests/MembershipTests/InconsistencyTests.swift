@@ -1,24 +1,24 @@
 import Membership
 import Testing
 
-@Suite struct InconsistencyTests {
-  /// Tries an event on a state that it contradicts; the state must stay as it was.
-  private func inconsistency(
-    _ stage: Stage, _ event: Event, index: UInt64? = nil, term: UInt64? = nil,
-    time: Timestamp? = nil, command: CommandID = CommandID(high: 0, low: 12345),
-    fingerprint: UInt64 = 1
-  ) -> String? {
-    var cluster = stage.cluster
-    let found = cluster.evolve(
-      RecordedEvent(
-        index: index ?? cluster.lastIndex + 1, term: term ?? cluster.term,
-        envelope: Envelope(
-          time: time ?? stage.now, command: command, fingerprint: fingerprint, actor: "a",
-          event: event)))
-    #expect(found == nil || cluster == stage.cluster)
-    return found?.description
-  }
+/// Tries an event on a state that it may contradict; then the state must stay as it was.
+func inconsistency(
+  _ stage: Stage, _ event: Event, index: UInt64? = nil, term: UInt64? = nil,
+  time: Timestamp? = nil, command: CommandID = CommandID(high: 0, low: 12345),
+  fingerprint: UInt64 = 1
+) -> String? {
+  var cluster = stage.cluster
+  let found = cluster.evolve(
+    RecordedEvent(
+      index: index ?? cluster.lastIndex + 1, term: term ?? cluster.term,
+      envelope: Envelope(
+        time: time ?? stage.now, command: command, fingerprint: fingerprint, actor: "a",
+        event: event)))
+  #expect(found == nil || cluster == stage.cluster)
+  return found?.description
+}
 
+@Suite struct InconsistencyTests {
   @Test("An event at the wrong place, of an earlier term or time is told")
   func misplaced() throws {
     let stage = try Stage.controlPlane(3)

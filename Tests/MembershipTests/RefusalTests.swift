@@ -32,7 +32,7 @@ import Testing
       .identityTaken(NodeID(2), by: "n2"), .nodeUnknown("n7", gone: nil),
       .nodeUnknown("n\u{9b}7", gone: nil), .requestInvalid("its reason is too long"),
       .nodeUnknown("n3", gone: gone), .nodeAmbiguous("10.0.0.1", matches: ["n1", "n2", "n3"]),
-      .alone("n1"), .alive("n3"), .itself("n1"), .reasonMissing("n3"),
+      .alone("n1"), .alive("n3"), .replacesAlive("n3"), .itself("n1"), .reasonMissing("n3"),
       .lastControlPlane("n1", dependents: 2), loss(.now, ["n1", "n2", "n3"], ["n1"]),
       loss(.after, ["n1", "n2", "n4"], []), loss(.after, ["n1", "n2", "n4", "n5"], ["n1", "n2"]),
       .noSuccessor("n1", candidates: ["n2"]), .noSuccessor("n1", candidates: ["n2", "n3"]),

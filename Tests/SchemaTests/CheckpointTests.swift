@@ -45,6 +45,9 @@ struct CheckpointTests {
         Departed(
           node: NodeID(4), name: "n4", key: Samples.digest(0x70), how: .leftBehind,
           index: 9, time: time, actor: "root@m1", reason: "all lost"),
+        Departed(
+          node: NodeID(5), name: "n5", key: Samples.digest(0x80), how: .replaced(by: NodeID(6)),
+          index: 10, time: time, actor: "token 1f0c", reason: ""),
       ],
       tokens: [
         Token(

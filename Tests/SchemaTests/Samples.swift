@@ -79,6 +79,20 @@ enum Samples {
     ("node.left", .nodeLeft(NodeLeft(node: n3))),
     ("node.removed", .nodeRemoved(NodeRemoved(node: n3, forced: false))),
     ("node.removed_forced", .nodeRemoved(NodeRemoved(node: n3, forced: true))),
+    (
+      "node.replaced",
+      .nodeReplaced(
+        NodeReplaced(
+          node: n3, joined: NodeJoined(node: controlPlane, token: token),
+          assignments: [
+            RoleAssigned.Assignment(node: n2, role: .voter),
+            RoleAssigned.Assignment(node: n3, role: nil),
+          ], joint: true))
+    ),
+    (
+      "node.replaced_worker",
+      .nodeReplaced(NodeReplaced(node: n3, joined: NodeJoined(node: worker, token: token)))
+    ),
     ("endpoint.refreshed", .endpointRefreshed(refreshed)),
     (
       "role.assigned",
@@ -122,6 +136,10 @@ enum Samples {
     ("issue-token", request(.issueToken(issued))),
     ("revoke-token", request(.revokeToken(token))),
     ("join", request(.join(Command.Join(node: worker, secret: digest(0x60))))),
+    (
+      "join_replace",
+      request(.join(Command.Join(node: worker, secret: digest(0x60), replaces: "n3")))
+    ),
     ("leave", request(.leave(n2))),
     ("remove-node", request(.removeNode(Command.RemoveNode(target: "n3", force: true)))),
     ("refresh-endpoints", request(.refreshEndpoints(refreshed))),

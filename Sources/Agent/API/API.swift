@@ -140,6 +140,8 @@ package struct JoinRequest: Codable, Sendable {
   package var clock: Int64
   /// Only check whether it would be admitted.
   package var dryRun: Bool
+  /// The member whose place it takes: a name, an id or an address.
+  package var replaces: String?
 }
 
 /// The answer: what a new member starts from.
@@ -194,12 +196,17 @@ package struct LocalJoin: Codable, Sendable {
   package var connection: String
   package var worker: Bool
   package var dryRun: Bool
+  /// As in `JoinRequest`.
+  package var replaces: String?
   package var timeoutSeconds: Double
 
-  package init(connection: String, worker: Bool, dryRun: Bool, timeoutSeconds: Double) {
+  package init(
+    connection: String, worker: Bool, dryRun: Bool, replaces: String?, timeoutSeconds: Double
+  ) {
     self.connection = connection
     self.worker = worker
     self.dryRun = dryRun
+    self.replaces = replaces
     self.timeoutSeconds = timeoutSeconds
   }
 }

@@ -120,7 +120,7 @@ extension Daemon {
     let actor = await node.driver.look { replica in
       replica.cluster.token(secret: secret).map { "token \($0.token.id)" } ?? wish.name
     }
-    let command = Command.join(.init(node: record, secret: secret))
+    let command = Command.join(.init(node: record, secret: secret, replaces: wish.replaces))
     var index: UInt64 = 0
     if wish.dryRun {
       let request = Membership.Request(id: id, command: command, actor: actor)
@@ -129,7 +129,7 @@ extension Daemon {
           try replica.cluster.decide(
             request, fingerprint: command.fingerprint,
             at: max(.now, replica.cluster.lastTime),
-            observation: Observation(reachable: [], caughtUp: [], alive: []))
+            observation: replica.presumption)
         }
       }.get()
     } else {

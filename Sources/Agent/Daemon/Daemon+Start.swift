@@ -114,7 +114,7 @@ extension Daemon {
           try await join(
             LocalJoin(
               connection: intent.connection, worker: intent.worker, dryRun: false,
-              timeoutSeconds: 60), report: quiet)
+              replaces: intent.replaces, timeoutSeconds: 60), report: quiet)
         } else if try LeaveIntent.load(directory) != nil {
           logger.info("resuming a leave that was interrupted")
           try await leave(
@@ -200,7 +200,15 @@ extension Daemon {
 
   /// Tells the log where this node is, if that differs from what the log says.
   func announceEndpoints() async {
-    guard case .controlPlane(let node) = mode, let own = file.nodeID else { return }
+    guard let own = file.nodeID else { return }
+    switch mode {
+    case .controlPlane(let node): await announce(own, by: node)
+    case .worker(let worker): worker.announce(own)
+    case .starting, .departed: break
+    }
+  }
+
+  private func announce(_ own: NodeID, by node: ControlPlane) async {
     let said = EndpointRefreshed(
       node: own, endpoints: settings.endpoints(for: .controlPlane), apiserverReady: true,
       version: Version.program)

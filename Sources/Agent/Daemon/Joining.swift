@@ -19,6 +19,8 @@ struct JoinIntent: Codable, Sendable {
   var command: String
   var connection: String
   var worker: Bool
+  /// The member whose place it takes, as it was typed.
+  var replaces: String?
   /// DER of the verified certificate, so that each later call is verified too.
   var certificate: [UInt8]
   /// Set once the node is a member: nothing is asked any more, only switched.
@@ -131,13 +133,13 @@ extension Daemon {
           + "is to join", code: "itself", exitCode: 3)
     }
     if let earlier = try JoinIntent.load(directory), earlier.connection == wish.connection,
-      earlier.worker == wish.worker
+      earlier.worker == wish.worker, earlier.replaces == wish.replaces
     {
       return earlier
     }
     let intent = JoinIntent(
       command: CommandID.drawn().description, connection: wish.connection, worker: wish.worker,
-      certificate: certificate)
+      replaces: wish.replaces, certificate: certificate)
     if !wish.dryRun { try intent.save(directory) }
     return intent
   }
@@ -191,7 +193,7 @@ extension Daemon {
       apiserverAddress: endpoints.apiserver?.description,
       extraAddresses: endpoints.extra.map(\.description), failureDomain: settings.failureDomain,
       version: Version.program, eventFormat: Version.eventFormat,
-      clock: Timestamp.now.milliseconds, dryRun: dryRun)
+      clock: Timestamp.now.milliseconds, dryRun: dryRun, replaces: intent.replaces)
   }
 
   /// The node is a member: give up the old cluster and take up the new role. Every step may be done

@@ -342,9 +342,8 @@ extension Event {
   /// Whether it changes who is a member, by what key or at which address.
   fileprivate var changesMembership: Bool {
     switch self {
-    case .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .endpointRefreshed,
-      .nodeSuspected,
-      .nodeRecovered, .roleAssigned:
+    case .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced,
+      .endpointRefreshed, .nodeSuspected, .nodeRecovered, .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
       .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
@@ -359,6 +358,7 @@ extension NodeFile.Departure {
       switch gone.how {
       case .left: "left"
       case .removed(let forced): forced ? "removed by force" : "removed"
+      case .replaced: "replaced by another machine"
       case .leftBehind: "left behind"
       }
     self.init(index: gone.index, actor: gone.actor, how: how)

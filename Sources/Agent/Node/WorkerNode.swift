@@ -12,6 +12,8 @@ import Logging
 import Membership
 import NIOCore
 import NIOHTTP1
+import Replication
+import Schema
 import Synchronization
 import Transport
 
@@ -112,6 +114,30 @@ final class WorkerNode: Sendable {
     }
     tasks.append(Task { await follow() })
     self.tasks.withLock { $0 = tasks }
+  }
+
+  /// Tells the log where this worker is; nothing is appended if it knows.
+  func announce(_ own: NodeID) {
+    let said = EndpointRefreshed(
+      node: own, endpoints: context.settings.endpoints(for: .worker), apiserverReady: false,
+      version: Version.program)
+    let task = Task {
+      let request = Membership.Request(
+        id: .drawn(), command: .refreshEndpoints(said), actor: context.settings.name, origin: own)
+      while !Task.isCancelled {
+        let answer = try? await submit(request.encoded(), timeout: .seconds(30))
+        if let answer, case .answer(_, let outcome)? = try? Frame(decoding: answer) {
+          switch outcome {
+          case .committed: return
+          case .refused(_, _, let message):
+            return context.logger.warning("this worker's address was not taken: \(message)")
+          case .unknown, .notLeader: break
+          }
+        }
+        try? await Task.sleep(for: .milliseconds(1000 + Random.number() % 4000))
+      }
+    }
+    tasks.withLock { $0.append(task) }
   }
 
   func stop() async {
