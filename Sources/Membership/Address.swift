@@ -61,6 +61,25 @@ package enum Host: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Why no other machine can reach it; nil if one might. Loopback is not among them: several nodes
+  /// may run on one machine.
+  package var unreachability: String? {
+    let (first, second): (UInt64, UInt64)
+    switch self {
+    case .name: return nil
+    case .ipv4(let value): (first, second) = (UInt64(value >> 24), UInt64(value >> 16 & 255))
+    case .ipv6(let high, _): (first, second) = (high >> 56, high >> 48 & 255)
+    }
+    if isUnspecified { return "it stands for every address" }
+    if self == .ipv4(.max) { return "it is the broadcast address" }
+    if case .ipv4 = self {
+      if first == 169 && second == 254 { return "it is a link-local address" }
+      return first >> 4 == 14 ? "it is a multicast address" : nil
+    }
+    if first == 0xfe && second >> 6 == 2 { return "it is a link-local address" }
+    return first == 0xff ? "it is a multicast address" : nil
+  }
+
   /// 0.0.0.0 or ::, which can be bound but not reached.
   package var isUnspecified: Bool {
     switch self {

@@ -73,8 +73,9 @@ extension Cluster {
       return "a worker has neither a datastore nor an API server endpoint"
     }
     if endpoints.extra.count > 16 { return "it has more than 16 further addresses" }
-    if let open = endpoints.all.first(where: { $0.host.isUnspecified }) {
-      return "others cannot reach it at \(open); choose an address with --address"
+    for address in endpoints.all {
+      guard let why = address.host.unreachability else { continue }
+      return "others cannot reach it at \(address): \(why); choose an address with --address"
     }
     let own = [endpoints.cluster] + [endpoints.datastore, endpoints.apiserver].compactMap { $0 }
     return Set(own).count == own.count ? nil : "two of its endpoints are the same"

@@ -36,6 +36,11 @@ struct NodeOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Voters are spread over these (default: 1).", valueName: "text"))
   var failureDomain: String?
+  @Option(
+    help: ArgumentHelp(
+      "Where a node is that moved while this one was down, repeatable; like n2=10.0.0.2.",
+      valueName: "name=addr"))
+  var peer: [String] = []
 
   /// With the environment, for what was not given.
   func options(_ agent: LocalAgent) throws -> AgentOptions {
@@ -54,13 +59,15 @@ struct NodeOptions: ParsableArguments {
     options.apiserverPort = try apiserverPort ?? number("MUSTER_APISERVER_PORT")
     options.apiserverEndpoint = apiserverEndpoint ?? environment("MUSTER_APISERVER_ENDPOINT")
     options.failureDomain = failureDomain ?? environment("MUSTER_FAILURE_DOMAIN")
+    options.peers =
+      peer.isEmpty ? environment("MUSTER_PEER")?.split(separator: ",").map(String.init) ?? [] : peer
     return options
   }
 
   /// Whether anything was given as a flag.
   var isGiven: Bool {
     let texts = [config, name, address, listen, apiserverEndpoint, failureDomain]
-    return texts.contains { $0 != nil } || !extraAddress.isEmpty
+    return texts.contains { $0 != nil } || !extraAddress.isEmpty || !peer.isEmpty
       || [clusterPort, datastorePort, apiserverPort].contains { $0 != nil }
   }
 

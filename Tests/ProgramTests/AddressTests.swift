@@ -54,5 +54,33 @@ extension Program {
         #expect(try await nodes[0].run("verify", "--cluster").code == 0)
       }
     }
+
+    @Test("All at once, the laboratory moved: they find one another if one of each two is told")
+    func allAtOnce() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(3)
+        let worker = try await stage.started("w1")
+        try await nodes[0].admit(worker, worker: true)
+        for node in nodes { #expect(try await node.stop() == 0) }
+        #expect(try await worker.stop() == 0)
+        for node in stage.nodes { node.address = Stage.address() }
+        // Nobody is where the log says, and n1 hears from those who were told of it.
+        let hint = ["--peer", "n1=\(nodes[0].address)"]
+        for node in stage.nodes.dropFirst() { node.flags = hint }
+        nodes[2].flags += ["--peer", "n2=\(nodes[1].address)"]
+        for node in stage.nodes { try node.launch() }
+        try await eventually("all are found, by the worker too") {
+          let status = try await nodes[0].run("status", "--format", "json")
+          guard status.code == 0 else { return false }
+          return stage.nodes.allSatisfy { status.out.contains($0.address) }
+            && status.out.contains("\"highAvailability\": true")
+        }
+        let provider = URL(fileURLWithPath: worker.data + "/args/traefik/provider.yaml")
+        try await eventually("the worker's list has the new addresses") {
+          let text = try String(contentsOf: provider, encoding: .utf8)
+          return nodes.allSatisfy { text.contains("- address: \($0.address):16443") }
+        }
+      }
+    }
   }
 }

@@ -78,6 +78,10 @@ final class Node {
     try await Program.Running(arguments + ["--data-dir", data], in: folder, input: input).ended()
   }
 
+  func run(_ arguments: [String]) async throws -> Program.Outcome {
+    try await Program.Running(arguments + ["--data-dir", data], in: folder).ended()
+  }
+
   /// A command that must succeed; what it printed.
   @discardableResult
   func succeed(

@@ -22,6 +22,8 @@ package struct AgentOptions: Sendable {
   package var apiserverPort: Int?
   package var apiserverEndpoint: String?
   package var failureDomain: String?
+  /// `NAME=ADDRESS`: where nodes are now that moved while this one was down.
+  package var peers: [String] = []
   package var logLevel: String?
   package var logFormat: String?
 
@@ -53,6 +55,7 @@ package struct AgentOptions: Sendable {
     out.apiserverPort = apiserverPort ?? file.apiserverPort
     out.apiserverEndpoint = apiserverEndpoint ?? file.apiserverEndpoint
     out.failureDomain = failureDomain ?? file.failureDomain
+    if peers.isEmpty { out.peers = file.peers ?? [] }
     out.logLevel = logLevel ?? file.logLevel
     out.logFormat = logFormat ?? file.logFormat
     return out
@@ -69,6 +72,7 @@ package struct AgentOptions: Sendable {
     var apiserverPort: Int?
     var apiserverEndpoint: String?
     var failureDomain: String?
+    var peers: [String]?
     var logLevel: String?
     var logFormat: String?
 
@@ -80,6 +84,7 @@ package struct AgentOptions: Sendable {
       case apiserverPort = "apiserver-port"
       case apiserverEndpoint = "apiserver-endpoint"
       case failureDomain = "failure-domain"
+      case peers = "peer"
       case logLevel = "log-level"
       case logFormat = "log-format"
     }
@@ -100,13 +105,15 @@ package struct AgentOptions: Sendable {
     } else {
       host = ThisMachine.defaultAddress() ?? .ipv4(0x7f00_0001)
     }
-    guard !host.isUnspecified else {
-      throw Failure(
-        "--address \(host) cannot be reached by others; give an address of this machine and use "
-          + "--listen to bind elsewhere", exitCode: 2)
-    }
     let listen = try self.listen.map { try Self.host($0, "--listen") } ?? host
-    if self.listen == nil, case .name = host {
+    if case .name(let name) = listen {
+      do {
+        _ = try SocketAddress.makeAddressResolvingHost(name, port: 0)
+      } catch {
+        throw Failure(
+          "cannot listen on \(name): this machine cannot resolve that name (\(error)); give an "
+            + "address with --address, or where to bind with --listen", exitCode: 2)
+      }
     } else if !listen.isUnspecified, !listen.isLoopback, !own.contains(listen) {
       throw Failure(
         "cannot listen on \(listen): this machine does not have that address; it has "
@@ -116,7 +123,13 @@ package struct AgentOptions: Sendable {
       try extraAddresses.isEmpty && address == nil
       ? own.filter { !$0.isLoopback }
       : extraAddresses.map { try Self.host($0, "--extra-address") }
-    return Settings(
+    for (flag, host) in [("--address", host)] + extra.map({ ("--extra-address", $0) }) {
+      guard let why = host.unreachability else { continue }
+      throw Failure(
+        "\(flag) \(host) cannot be reached by others: \(why); give an address of this machine and "
+          + "use --listen to bind elsewhere", exitCode: 2)
+    }
+    let settings = Settings(
       dataDirectory: DataDirectory(dataDirectory), name: name, address: host, listen: listen,
       extraAddresses: extra,
       clusterPort: try Self.port(clusterPort ?? recorded?.clusterPort, 25000, "--cluster-port"),
@@ -131,7 +144,27 @@ package struct AgentOptions: Sendable {
           throw Failure("--apiserver-endpoint \"\(text)\": \(error)", exitCode: 2)
         }
       },
-      failureDomain: failureDomain ?? "1")
+      failureDomain: failureDomain ?? "1", peers: try peerAddresses())
+    let ports = [settings.clusterPort, settings.datastorePort, settings.apiserverPort]
+    guard Set(ports).count == ports.count else {
+      throw Failure(
+        "--cluster-port, --datastore-port and --apiserver-port are "
+          + ports.map(String.init).joined(separator: ", ") + ": give each a port of its own",
+        exitCode: 2)
+    }
+    return settings
+  }
+
+  private func peerAddresses() throws -> [String: Host] {
+    var out: [String: Host] = [:]
+    for text in peers {
+      let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard parts.count == 2, !parts[0].isEmpty else {
+        throw Failure("--peer \"\(text)\": a name and an address, like n2=10.0.0.2", exitCode: 2)
+      }
+      out[parts[0].lowercased()] = try Self.host(String(parts[1]), "--peer")
+    }
+    return out
   }
 
   private func nodeName(_ recorded: NodeFile?) throws -> String {

@@ -147,13 +147,22 @@ final class Board: Sendable {
 
   private func refreshPeers(_ state: inout State) -> [PeerTarget] {
     state.peers = state.directory.peers(without: own).compactMap { entry in
-      (state.moved[entry.id.rawValue] ?? entry.datastore).map {
+      place(of: entry, state).map {
         PeerTarget(
           id: entry.id.rawValue, address: HostPort($0.host.description, Int($0.port)),
           keyDigest: entry.key.bytes)
       }
     }
     return state.peers
+  }
+
+  /// Where to dial a peer: where it greets from, else where an operator says, else as recorded.
+  private func place(of peer: Directory.Entry, _ state: State) -> Address? {
+    if let moved = state.moved[peer.id.rawValue] { return moved }
+    guard let recorded = peer.datastore, state.greetings[peer.id.rawValue] == nil else {
+      return peer.datastore
+    }
+    return context.settings.moved(recorded, of: peer.name) ?? recorded
   }
 
   /// A peer that departed keeps its link for half a second, so that it has its answer.

@@ -19,6 +19,8 @@ struct Settings: Sendable {
   /// A real kube-apiserver on this node, if there is one.
   var apiserverEndpoint: Address?
   var failureDomain: String
+  /// Where nodes are, by name, that moved while this one was down: tried before what is recorded.
+  var peers: [String: Host] = [:]
 
   var clusterAddress: Address { Self.at(address, clusterPort) }
   var datastoreAddress: Address { Self.at(address, datastorePort) }
@@ -36,6 +38,11 @@ struct Settings: Sendable {
       preconditionFailure("port \(port) was checked when the settings were made")
     }
     return address
+  }
+
+  /// An address of a node as it is recorded, at the place where an operator says that it is now.
+  func moved(_ address: Address, of name: String) -> Address? {
+    peers[name].flatMap { Address(host: $0, port: address.port) }
   }
 
   /// What this node says of where it is, for that role.

@@ -300,8 +300,11 @@ final class WorkerNode: Sendable {
     let ill = Set(proxy.backends.filter { $0.trouble != nil }.map(\.address.host))
     let now = Random.shuffled(known.list.servers).map { ($0, Address($0.cluster)) }
     // Whose API server is ill may be ill itself: it is asked after the others.
+    let moved = now.compactMap { server, address in
+      address.flatMap { context.settings.moved($0, of: server.name) }.map { (server, Address?($0)) }
+    }
     let order =
-      now.filter { !ill.contains($0.1?.host.description ?? "") }
+      moved + now.filter { !ill.contains($0.1?.host.description ?? "") }
       + now.filter { ill.contains($0.1?.host.description ?? "") }
       + Random.shuffled(known.earlier).map { ($0, Address($0.cluster)) }
     var problems: [String] = []
