@@ -6,7 +6,7 @@ extension LogStore {
   /// Whether a write changes more than the commit index, so that its answer must wait for the disk.
   func mustCommit(_ write: LogWrite, _ durable: HardState) -> Bool {
     if !write.entries.isEmpty || write.base != nil || write.checkpoint != nil
-      || !write.facts.isEmpty || write.settlesFindings
+      || !write.facts.isEmpty || write.settlesFindings || write.boot != nil
     {
       return true
     }
@@ -50,6 +50,10 @@ extension LogStore {
       try transaction.put(bytes, for: MetaKey.fact(name), in: meta)
     }
     if write.settlesFindings { try transaction.delete(MetaKey.behind, from: meta) }
+  }
+
+  func put(boot: UInt64, in transaction: borrowing WriteTransaction) throws(LMDBError) {
+    try transaction.put([UInt8](bigEndian: boot), for: MetaKey.boot, in: meta)
   }
 
   func put(_ state: HardState, in transaction: borrowing WriteTransaction) throws(LMDBError) {

@@ -71,7 +71,7 @@ extension LogStore {
     _ boot: UInt64, _ state: HardState, _ finding: OpenFinding?
   ) throws(Fault) {
     try commit(cost: 1 << 16) { transaction in
-      try transaction.put([UInt8](bigEndian: boot), for: MetaKey.boot, in: meta)
+      try put(boot: boot, in: transaction)
       try transaction.put(MetaCoding.bytes(state), for: MetaKey.hard, in: meta)
       if let finding {
         try transaction.put(MetaCoding.bytes(finding), for: MetaKey.behind, in: meta)

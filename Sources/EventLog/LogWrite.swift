@@ -21,6 +21,8 @@ package struct LogWrite: Sendable {
   package var facts: [String: [UInt8]]
   /// Lets `EventLog.findings` be forgotten: the host has done what they ask for.
   package var settlesFindings: Bool
+  /// The next start's boot number is above this one, too; nil leaves it to be the next.
+  package var boot: UInt64?
   /// Called on the writer's thread, in the order of submission, once it is durable or known not to
   /// be. Must be quick and must not call `close`.
   package var completion: @Sendable (Result<Void, Fault>) -> Void
@@ -29,6 +31,7 @@ package struct LogWrite: Sendable {
     base: LogBase? = nil, entries: [Entry] = [], hardState: HardState? = nil,
     checkpoint: Checkpoint? = nil, dropsCheckpoint: Index? = nil,
     facts: [String: [UInt8]] = [:], settlesFindings: Bool = false,
+    boot: UInt64? = nil,
     completion: @escaping @Sendable (Result<Void, Fault>) -> Void = { _ in }
   ) {
     self.base = base
@@ -38,6 +41,7 @@ package struct LogWrite: Sendable {
     self.dropsCheckpoint = dropsCheckpoint
     self.facts = facts
     self.settlesFindings = settlesFindings
+    self.boot = boot
     self.completion = completion
   }
 

@@ -209,15 +209,20 @@ final class LogWriter: Sendable {
       return
     }
     let start = progress.tip
+    let boots = (before: progress.boot, after: batch.compactMap(\.boot).max() ?? 0)
     let cost = batch.reduce(Self.overhead) { $0 + $1.cost }
     progress.tip = try store.commit(cost: cost) { transaction in
       var tip = start
       for write in batch { try store.apply(write, to: &tip, in: transaction) }
       if tip.hardState != before { try store.put(tip.hardState, in: transaction) }
+      if boots.after > boots.before { try store.put(boot: boots.after, in: transaction) }
       return tip
     }
     progress.durable = progress.tip.hardState
-    if (before.term, before.vote) != (progress.durable.term, progress.durable.vote) {
+    progress.boot = max(boots.before, boots.after)
+    if (before.term, before.vote) != (progress.durable.term, progress.durable.vote)
+      || progress.boot > boots.before
+    {
       progress.sequence += 1
       try slots.write(
         Witness(progress.durable, boot: progress.boot), sequence: progress.sequence)

@@ -83,7 +83,8 @@ package struct Request: Hashable, Sendable {
 /// What the leader sees of the control plane when it decides. Live opinion, given with a command;
 /// whatever of it matters is recorded in the events.
 package struct Observation: Hashable, Sendable {
-  /// Control-plane nodes heard from within the election timeout (this node itself included).
+  /// Control-plane nodes heard from within the election timeout (this node itself included), but
+  /// for those that may have forgotten promises: what they say does not count.
   package var reachable: Set<NodeID>
   /// Of these, the ones whose log is close enough to the leader's to vote at once.
   package var caughtUp: Set<NodeID>

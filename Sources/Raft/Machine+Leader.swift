@@ -189,7 +189,7 @@ extension Machine {
   mutating func transferLeadership(to target: PeerID) throws(Refused) {
     guard case .leader(let leadership) = office else {
       guard case .follower = office, let leader else { throw .notLeader(leader: nil) }
-      outbox.append(Message(from: id, to: leader, term: term, .transferLeader(target: target)))
+      outbox.append(ownMessage(.transferLeader(target: target), to: leader, term: term))
       return
     }
     guard let progress = leadership.members.member(target), !progress.isLearner,

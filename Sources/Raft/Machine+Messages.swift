@@ -5,8 +5,7 @@ extension Machine {
 
   /// Puts a message into the box it belongs to: what promises durability waits for it.
   mutating func send(_ body: Message.Body, to peer: PeerID, term messageTerm: Term? = nil) {
-    var message = Message(from: id, to: peer, term: messageTerm ?? term, body)
-    message.abstains = abstains
+    let message = ownMessage(body, to: peer, term: messageTerm ?? term)
     switch body {
     case .appendResponse, .voteResponse: afterAppend.append(message)
     case .vote(let vote) where !vote.isPreVote && options.awaitsOwnVote: afterAppend.append(message)
@@ -16,7 +15,17 @@ extension Machine {
 
   /// Sends a follower's request on to its leader, in the name of who asked first.
   mutating func forward(_ body: Message.Body, from origin: PeerID, to leader: PeerID) {
-    outbox.append(Message(from: origin, to: leader, term: 0, body))
+    var message = ownMessage(body, to: leader, term: 0)
+    message.from = origin
+    outbox.append(message)
+  }
+
+  /// Whatever this node says tells whether it can be counted on.
+  func ownMessage(_ body: Message.Body, to peer: PeerID, term: Term) -> Message {
+    var message = Message(from: id, to: peer, term: term, body)
+    message.abstains = abstains
+    message.standing = standing
+    return message
   }
 
   // MARK: In
@@ -122,6 +131,7 @@ extension Machine {
 
   /// The host found that this node may have forgotten promises, or that it holds them all again.
   mutating func abstain(_ abstains: Bool) {
+    if abstains != self.abstains { standing += 1 }
     self.abstains = abstains
     if abstains, office.role != .follower { becomeFollower(term: term, leader: nil) }
   }

@@ -18,8 +18,9 @@
 /// It applies `committed` in order, calls `apply` for every change among them, and says how far it
 /// came (`Input.applied`). It looks at `deadline` after every step.
 ///
-/// It delivers nothing that an earlier start of a peer said after something that a later one did:
-/// an acknowledgement by a disk that was put back since would count.
+/// It delivers nothing that an earlier start of a peer said after something that a later one did,
+/// and nothing from before a peer began or ceased to abstain after something from since then
+/// (`Message.standing`): an acknowledgement by a disk that was put back would count.
 ///
 /// It says what became of every snapshot that it sent (`Input.snapshotReported`), for nothing else
 /// is sent to that member before. It hands leadership over before the leader is removed or demoted:
@@ -51,6 +52,8 @@ package struct Machine: Sendable {
   /// Whether this node may have forgotten what it promised: it neither votes nor campaigns, and its
   /// acknowledgements say so.
   package internal(set) var abstains = false
+  /// How often that changed.
+  var standing: UInt32 = 0
 
   /// May leave now.
   var outbox: [Message] = []

@@ -8,6 +8,9 @@ package struct Message: Equatable, Sendable {
   package var term: Term
   /// The sender may have forgotten what it promised: this must not count for any majority.
   package var abstains = false
+  /// How often the sender has begun or ceased to abstain in its present start: what it said before
+  /// is void to whoever has heard it since.
+  package var standing: UInt32 = 0
   package var body: Body
 
   package enum Body: Equatable, Sendable {

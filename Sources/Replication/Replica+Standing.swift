@@ -79,6 +79,7 @@ extension Replica {
     standing.end()
     core(.abstain(false))
     effects.isSettled = true
+    effects.knownBoot = standing.knownBoot
     tell(.refetchReplica(ReplicaRefetched(node: options.node, index: index)), 2)
   }
 
@@ -96,12 +97,13 @@ extension Replica {
   /// What the host should store with its next write, when that is worth it.
   mutating func keepMemory() {
     let isOld = now.monotonic >= memoryStored + 10_000_000_000
-    guard acquaintances.isChanged || isOld else { return }
+    guard acquaintances.isChanged || standing.isChanged || isOld else { return }
     for record in acquaintances.all where cluster.isFormed && cluster.node(record.node) == nil {
       if cluster.departed(record.node) != nil { acquaintances.forget(record.node) }
     }
     memoryStored = now.monotonic
     acquaintances.stored()
-    effects.memory = acquaintances.all
+    standing.stored()
+    effects.memory = acquaintances.all + [standing.memory(of: options.node)].compactMap(\.self)
   }
 }

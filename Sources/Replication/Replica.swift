@@ -80,7 +80,7 @@ package struct Replica: Sendable {
     memory: [Recollection] = [], at clock: Clock
   ) {
     self.options = options
-    acquaintances = Acquaintances(memory)
+    acquaintances = Acquaintances(memory.filter { $0.node != options.node })
     memoryStored = clock.monotonic
     self.cluster = cluster
     now = clock
@@ -99,6 +99,10 @@ package struct Replica: Sendable {
           event: .leaderElected(LeaderElected(node: node))
         ).encoded()
       }, at: Time(monotonic: clock.monotonic, stamp: clock.wall.milliseconds))
+    if let own = memory.first(where: { $0.node == node }) {
+      standing.restore(own)
+      doubt(.lost(acknowledged: own.acknowledged))
+    }
     if let index = options.lostUpTo { doubt(.lost(acknowledged: index)) }
   }
 
@@ -133,6 +137,10 @@ package struct Replica: Sendable {
         refused["misaddressed", default: 0] += 1
         return
       }
+      guard !acquaintances.isVoid(message.standing, of: from) else {
+        refused["void", default: 0] += 1
+        return
+      }
       remember(message)
       core(.receive(message))
     case .frame(let from, .forward(let id, let request)):
@@ -146,6 +154,7 @@ package struct Replica: Sendable {
       clocks.heard(time, of: from, at: clock)
       observed(sightings, by: from)
     case .frame(let from, .recollection(let told)):
+      acquaintances.spoke(from)
       recall(told, by: from)
     case .greeted(let peer, let greeting):
       greeted(peer, greeting)

@@ -83,6 +83,9 @@ package struct ReplicaEffects: Sendable {
   package var doubt: String?
   /// This node holds again what it had lost: what the disk found at its start is settled.
   package var isSettled = false
+  /// With `isSettled`: the highest boot number by which a peer knows this node. The next start's
+  /// must be higher, or it would be taken for an older one again.
+  package var knownBoot: UInt64 = 0
   /// Whether leader, term or role changed.
   package var leadershipChanged = false
   /// An impossible state: stop, and why.

@@ -75,10 +75,13 @@ struct RoleKeeper: Sendable {
       let id = node.id
       if node.isControlPlane, let contact = replica.raft.lastContact(of: id.rawValue) {
         let silence = now - min(now, contact)
-        if silence < replica.options.raft.electionTimeout { reachable.insert(id) }
+        let progress = replica.raft.progress(of: id.rawValue)
+        // Whoever may have forgotten agrees to nothing: no majority may come to need it.
+        let counts = progress?.abstains != true
+        if silence < replica.options.raft.electionTimeout, counts { reachable.insert(id) }
         if silence < replica.options.aliveFor { alive.insert(id) }
-        if reachable.contains(id), let progress = replica.raft.progress(of: id.rawValue),
-          progress.state == .replicate, !progress.abstains, !fullDisks.contains(id),
+        if reachable.contains(id), let progress, progress.state == .replicate,
+          !fullDisks.contains(id),
           progress.match + 256 >= replica.raft.lastIndex
         {
           caughtUp.insert(id)
@@ -251,7 +254,6 @@ extension Replica {
       .filter {
         $0.datastoreRole == .voter && $0.id != options.node && reachable.contains($0.id)
           && !keeper.fullDisks.contains($0.id) && !clocks.isWrong(of: $0.id)
-          && raft.progress(of: $0.id.rawValue)?.abstains == false
       }
       .max { rank($0) < rank($1) }?.id
   }

@@ -22,6 +22,7 @@ extension WireRaftMessage {
     to = message.to
     term = message.term
     abstains = message.abstains
+    standing = message.standing
     body = OneOf_Body(message.body)
   }
 }
@@ -92,6 +93,7 @@ extension Raft.Message {
       from: try peer(wire.from, "RaftMessage.from"), to: try peer(wire.to, "RaftMessage.to"),
       term: try bounded(wire.term, "RaftMessage.term"), body)
     abstains = wire.abstains
+    standing = wire.standing
   }
 }
 

@@ -7,14 +7,17 @@ import Schema
 /// A frame on its way.
 final class Parcel {
   let from: NodeID
+  /// Of the start that sent it.
+  let boot: Int
   let frame: Frame
   /// What travels, if the world encodes frames.
   let bytes: [UInt8]?
   /// Of the link when it was sent; a link that was closed meanwhile delivers nothing of before.
   let epoch: UInt64
 
-  init(from: NodeID, frame: Frame, bytes: [UInt8]?, epoch: UInt64) {
+  init(from: NodeID, boot: Int, frame: Frame, bytes: [UInt8]?, epoch: UInt64) {
     self.from = from
+    self.boot = boot
     self.frame = frame
     self.bytes = bytes
     self.epoch = epoch

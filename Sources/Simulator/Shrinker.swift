@@ -98,7 +98,6 @@ extension WorldOptions {
   /// - Parameter drawn: The same seed's options as they are drawn for `shape`.
   package func command(from drawn: WorldOptions, shape: String?) -> String {
     var words = ["muster-sim --seed \(seed)"]
-    if upkeep { words.append("--upkeep") }
     if let shape { words.append(shape) }
     if let plant { words.append("--plant \(plant.rawValue)") }
     words.append("--millis \((duration + millisecond - 1) / millisecond)")

@@ -130,7 +130,9 @@ extension World {
     guard truth.voters.count >= 3, truth.joint == nil, truth.departure == nil,
       truth.node(victim.id)?.isActive == true, !workload.isDeparting,
       !truth.nodes.contains(where: { workload.lost.contains($0.id) }),
-      members.allSatisfy({ $0.isUp && $0.disk.syncedLast >= truth.lastIndex })
+      members.allSatisfy({ $0.isUp && $0.disk.syncedLast >= truth.lastIndex }),
+      // What is decided and not yet committed may come to need the victim alone.
+      members.allSatisfy({ $0.seen.changes.allSatisfy { $0 <= truth.lastIndex } })
     else { return }
     statistics.faults[kind.rawValue] += 1
     try crash(victim)

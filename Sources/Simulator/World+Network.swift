@@ -19,7 +19,7 @@ extension World {
     }
     let bytes = options.encodes ? delivery.frame.encoded() : nil
     let parcel = Parcel(
-      from: node.id, frame: altered(delivery.frame), bytes: bytes,
+      from: node.id, boot: node.boot, frame: altered(delivery.frame), bytes: bytes,
       epoch: network.epoch(node.index, to))
     dispatch(parcel, from: node.index, to: to)
     if networkDice.chance(perMillion: options.duplicationRate) {
@@ -63,16 +63,18 @@ extension World {
   }
 
   /// The first thing that a peer says on a new link is what it remembers of this node: nothing else
-  /// of it is heard before.
+  /// of it is heard before, and nothing of an earlier start any more.
   private func isOpen(
     _ parcel: Parcel, at node: SimulatedNode, from peer: SimulatedNode
   ) -> Bool {
-    if node.opened[peer.index] == peer.boot { return true }
-    guard peer.isUp else { return false }
+    let opened = node.opened[peer.index] ?? 0
+    if opened == parcel.boot { return true }
+    guard parcel.boot > opened else { return false }
     if case .recollection = parcel.frame {
-      node.opened[peer.index] = peer.boot
+      node.opened[peer.index] = parcel.boot
       return true
     }
+    guard peer.isUp, peer.boot == parcel.boot else { return false }
     // What it told was lost: the link is made anew.
     post(.greeted(node.id, node.greeting), to: peer)
     return false

@@ -89,6 +89,7 @@ extension World {
         _ = node.disk.write(job)
         try laws.wrote(node, job.entries, job.hardState)
       }
+      if let memory = node.unstoredMemory { node.memory = memory }
     }
     node.disk.crash(forgettingVote: options.plant == .forgetsVote)
     node.running = nil
@@ -213,7 +214,11 @@ extension World {
       if try laws.applied(event, by: node, statistics: &statistics) { try happened(event) }
     }
     if let memory = effects.memory { node.unstoredMemory = memory }
-    if effects.isSettled { node.lostUpTo = nil }
+    if effects.isSettled {
+      node.lostUpTo = nil
+      node.memory = effects.memory ?? node.memory
+      node.diskBoot = max(node.diskBoot, Int(effects.knownBoot))
+    }
     for delivery in effects.frames { try send(delivery, from: node) }
     for job in effects.appends {
       if options.plant == .releasesEarly {

@@ -123,6 +123,7 @@ package struct WorldOptions: Sendable {
     if dice.chance(percent: 40) { options.maxInflightMessages = 1 + dice.below(8) }
     if dice.chance(percent: 30) { options.maxUncommittedBytes = Int(dice.spread(256, 100_000)) }
     options.absenceShare = 30
+    options.upkeep = true
     if dice.chance(percent: 30) { options.corruptionRate = dice.spread(10, 10_000) }
     if dice.chance(percent: 20) { options.stragglerRate = dice.spread(1_000, 100_000) }
     return options

@@ -13,7 +13,6 @@ struct Arguments {
   var digests = false
   var shrinks = false
   var shape: String?
-  var upkeep = false
   var plant: Plant?
   var without: [Feature] = []
   /// Out of a hundred worlds, so many heal without a minority at first.
@@ -42,7 +41,6 @@ struct Arguments {
     case "--digests": digests = true
     case "--shrink": shrinks = true
     case "--violent": shape = word
-    case "--upkeep": upkeep = true
     case "--seed":
       first = number(0...(.max - 1))
       end = first + 1
@@ -95,7 +93,6 @@ struct Arguments {
       ? WorldOptions.drawn(seed: seed, duration: duration)
       : WorldOptions.violent(seed: seed, duration: duration)
     options.plant = plant
-    options.upkeep = upkeep
     if let absence { options.absenceShare = absence }
     return options
   }

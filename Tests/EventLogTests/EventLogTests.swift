@@ -47,6 +47,23 @@ import Testing
     #expect(log.bootNumber == 7)
   }
 
+  @Test("A boot number that was raised is below that of every later start, and no start is lower")
+  func raisedBootNumber() async throws {
+    let log = try newLog(directory)
+    for boot in [40, 2] as [UInt64] {
+      let fault = await withCheckedContinuation { continuation in
+        log.submit(LogWrite(boot: boot) { continuation.resume(returning: $0.fault) })
+      }
+      #expect(fault == nil)
+    }
+    log.close()
+    for boot in [41, 42] as [UInt64] {
+      let again = try EventLog.open(directory: directory.log, mode: .readWrite)
+      #expect(again.bootNumber == boot && again.findings.isEmpty)
+      again.close()
+    }
+  }
+
   private func randomEntry(
     _ index: Index, _ term: Term, _ random: inout Seeded
   ) -> Entry {

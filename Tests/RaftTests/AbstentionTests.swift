@@ -54,6 +54,22 @@ struct AbstentionTests {
     #expect(group.leaders.isEmpty)
   }
 
+  @Test("whatever it says tells that, a read that it asks for too")
+  func everythingTells() throws {
+    var group = try ledByOne()
+    try group.step(2, .abstain(true))
+    group.sent = []
+    try group.step(2, .readIndex(context: 7))
+    try group.pass(30)
+    let said = group.sent.filter { $0.from == 2 }
+    #expect(said.contains { $0.body == .readIndex(context: 7) })
+    #expect(said.allSatisfy { $0.abstains && $0.standing == 1 })
+    try group.step(2, .abstain(false))
+    group.sent = []
+    try group.pass(30)
+    #expect(group.sent.allSatisfy { $0.from != 2 || !$0.abstains && $0.standing == 2 })
+  }
+
   @Test("a leader that finds it may have forgotten steps down at once")
   func leaderStepsDown() throws {
     var group = try ledByOne()

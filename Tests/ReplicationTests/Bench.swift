@@ -30,6 +30,8 @@ final class Bench {
   var memories: [[Recollection]]
   /// Whether a node holds everything again that it had lost.
   private(set) var settled: [Bool]
+  /// By which boot number a node that was settled is known.
+  private(set) var knownBoots: [UInt64]
   private var drawn: UInt64 = 0
 
   static let start: Int64 = 1_767_225_600_000
@@ -67,6 +69,7 @@ final class Bench {
     greetings = (0..<count).map { Greeting(boot: 1, nonce: UInt64($0 + 1) << 8 | 1) }
     memories = [[Recollection]](repeating: [], count: count)
     settled = [Bool](repeating: false, count: count)
+    knownBoots = [UInt64](repeating: 0, count: count)
     for position in 0..<count {
       let disk = SimulatedDisk()
       if position == 0 {
@@ -135,7 +138,10 @@ final class Bench {
     for read in effects.reads { reads[read.caller] = read.confirmed }
     halted[position] = halted[position] ?? effects.halt
     if let memory = effects.memory { memories[position] = memory }
-    if effects.isSettled { settled[position] = true }
+    if effects.isSettled {
+      settled[position] = true
+      knownBoots[position] = effects.knownBoot
+    }
   }
 
   /// The disk has done everything it was given.

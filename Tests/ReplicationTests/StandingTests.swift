@@ -67,6 +67,32 @@ struct StandingTests {
     #expect(bench.abstains(2))
   }
 
+  @Test("and doubts it once, not at every start until its numbers have caught up")
+  func olderBootSettles() {
+    let bench = Bench(3)
+    bench.link(0, 2)
+    bench.link(1, 2)
+    bench.settle()
+    bench.restart(2, boot: 50)
+    bench.link(0, 2)
+    bench.link(1, 2)
+    bench.settle()
+    // Its disk is put back, and only one peer can tell.
+    bench.restart(2, boot: 3)
+    bench.link(0, 2)
+    for _ in 0..<100 where !bench.settled[2] { bench.advance(100_000_000) }
+    #expect(bench.settled[2] && bench.knownBoots[2] == 50)
+    // The other one tells of the same start, later.
+    bench.link(1, 2)
+    bench.settle()
+    #expect(!bench.abstains(2))
+    bench.restart(2, boot: bench.knownBoots[2] + 1)
+    bench.link(0, 2)
+    bench.link(1, 2)
+    bench.settle()
+    #expect(!bench.abstains(2))
+  }
+
   @Test("A disk that knows by itself that it lost something starts without a vote")
   func knowsItself() {
     let bench = Bench(3)
@@ -87,6 +113,74 @@ struct StandingTests {
     bench.link(1, 2)
     bench.settle(among: [1, 2])
     #expect(bench.abstains(2))
+  }
+
+  @Test("What it said before it doubted is void to whoever has heard of the doubt")
+  func voidsWhatWasSaid() {
+    let bench = Bench(3)
+    bench.link(0, 2)
+    bench.settle()
+    // An acknowledgement is on its way; the doubt overtakes it.
+    bench.ask(0, .issueToken(bench.token(9, uses: 1)))
+    bench.deliver(among: [0, 2])
+    bench.sync(2)
+    let late = bench.frames.filter { $0.from == bench.ids[2] }
+    bench.frames.removeAll { $0.from == bench.ids[2] }
+    #expect(late.count == 1)
+    let lost = Recollection(
+      node: bench.ids[2], term: bench.replicas[2].raft.term,
+      acknowledged: bench.replicas[2].raft.lastIndex + 1)
+    bench.give(2, .frame(from: bench.ids[1], .recollection(lost)))
+    bench.advance(100_000_000, among: [0, 2])
+    let before = bench.replicas[0].raft.progress(of: 3)
+    #expect(before?.abstains == true)
+    for sent in late { bench.give(0, .frame(from: sent.from, sent.frame)) }
+    #expect(bench.replicas[0].raft.progress(of: 3) == before)
+    // A new start begins anew.
+    bench.restart(2)
+    bench.link(0, 2)
+    bench.settle()
+    bench.advance(100_000_000)
+    #expect(!bench.abstains(2))
+    #expect(bench.replicas[0].raft.progress(of: 3)?.abstains == false)
+  }
+
+  @Test("Nobody departs as long as those who would be left needed it")
+  func isNotNeeded() {
+    let bench = rolledBack()
+    bench.link(0, 2)
+    bench.settle()
+    bench.advance(100_000_000)
+    #expect(bench.abstains(2))
+    let leave = bench.ask(0, .leave(bench.ids[1]))
+    bench.settle()
+    bench.advance(100_000_000)
+    #expect(bench.code(leave) == "quorum-loss")
+    #expect(bench.replicas[0].cluster.joint == nil)
+    for _ in 0..<100 where !bench.settled[2] { bench.advance(100_000_000) }
+    for _ in 0..<5 { bench.advance(100_000_000) }
+    let again = bench.ask(0, .leave(bench.ids[1]))
+    for _ in 0..<10 { bench.advance(200_000_000) }
+    #expect(bench.isCommitted(again))
+  }
+
+  @Test("Restarted before it has everything again, it does not take an old state for its own")
+  func remembersItself() {
+    let bench = rolledBack()
+    bench.link(0, 2)
+    bench.deliver(among: [0, 2])
+    #expect(bench.abstains(2))
+    let last = bench.replicas[2].raft.lastIndex
+    bench.restart(2, boot: 9)
+    // Nobody has told it anything yet.
+    #expect(bench.abstains(2) && bench.replicas[2].raft.lastIndex == last)
+    bench.link(0, 2)
+    bench.link(1, 2)
+    for _ in 0..<100 where !bench.settled[2] { bench.advance(100_000_000) }
+    for _ in 0..<5 { bench.advance(100_000_000) }
+    #expect(bench.settled[2] && bench.memories[2].allSatisfy { $0.node != bench.ids[2] })
+    bench.restart(2, boot: 10)
+    #expect(!bench.abstains(2))
   }
 
   @Test("Two copies of one node that are alive at once both lose their vote")

@@ -158,7 +158,9 @@ final class ReplicaDriver: Sendable {
     if let doubt = effects.doubt { logger.warning("\(doubt)") }
     if effects.isSettled {
       logger.notice("this node holds everything again that it had acknowledged: it votes")
-      log.submit(LogWrite(settlesFindings: true))
+      let facts = owned.memory.map { [Self.memoryFact: $0] } ?? [:]
+      owned.memory = nil
+      log.submit(LogWrite(facts: facts, settlesFindings: true, boot: effects.knownBoot))
     }
     if !effects.events.isEmpty { owned.checkpoints.consider(owned.replica.cluster) }
     for answer in effects.answers {

@@ -551,6 +551,10 @@ nonisolated struct WireRaftMessage: Sendable {
   /// The sender may have forgotten what it promised: this counts for no majority.
   var abstains: Bool = false
 
+  /// How often the sender has begun or ceased to abstain in its present start: what it said with a
+  /// lower number is void to whoever has heard a higher one.
+  var standing: UInt32 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -1648,7 +1652,7 @@ nonisolated extension WireRecollections: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".RaftMessage"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}from\0\u{1}to\0\u{1}term\0\u{1}append\0\u{3}append_response\0\u{1}vote\0\u{3}vote_response\0\u{1}heartbeat\0\u{3}heartbeat_response\0\u{1}snapshot\0\u{3}timeout_now\0\u{3}transfer_leader\0\u{1}propose\0\u{3}read_index\0\u{3}read_index_response\0\u{1}abstains\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}from\0\u{1}to\0\u{1}term\0\u{1}append\0\u{3}append_response\0\u{1}vote\0\u{3}vote_response\0\u{1}heartbeat\0\u{3}heartbeat_response\0\u{1}snapshot\0\u{3}timeout_now\0\u{3}transfer_leader\0\u{1}propose\0\u{3}read_index\0\u{3}read_index_response\0\u{1}abstains\0\u{1}standing\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1816,6 +1820,7 @@ nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._Mes
         }
       }()
       case 16: try { try decoder.decodeSingularBoolField(value: &self.abstains) }()
+      case 17: try { try decoder.decodeSingularUInt32Field(value: &self.standing) }()
       default: break
       }
     }
@@ -1889,6 +1894,9 @@ nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.abstains != false {
       try visitor.visitSingularBoolField(value: self.abstains, fieldNumber: 16)
     }
+    if self.standing != 0 {
+      try visitor.visitSingularUInt32Field(value: self.standing, fieldNumber: 17)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1898,6 +1906,7 @@ nonisolated extension WireRaftMessage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.term != rhs.term {return false}
     if lhs.body != rhs.body {return false}
     if lhs.abstains != rhs.abstains {return false}
+    if lhs.standing != rhs.standing {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
