@@ -36,6 +36,9 @@ extension History {
       add(before.token(joined.token)?.index, "issued the invitation that it spent")
     case .nodeLeft(let left): addDeparture(of: left.node, before, add)
     case .nodeRemoved(let removed): addDeparture(of: removed.node, before, add)
+    case .nodePromoted(let promoted):
+      add(before.node(promoted.node)?.joinIndex, "made the node a member")
+    case .nodeDemoted(let demoted): addDeparture(of: demoted.node, before, add)
     case .endpointRefreshed(let refreshed):
       add(before.node(refreshed.node)?.joinIndex, "made the node a member")
     case .rolesSettled: add(before.joint?.index, "began the change of voters")
@@ -51,7 +54,9 @@ extension History {
     case .roleAssigned(let assigned):
       for assignment in assigned.assignments {
         guard let member = before.node(assignment.node) else { continue }
-        if member.datastoreRole == nil {
+        if member.datastoreRole == nil, member.roleIndex != member.joinIndex {
+          add(member.roleIndex, "made \(member.name) a control-plane node, without a role yet")
+        } else if member.datastoreRole == nil {
           add(member.joinIndex, "made \(member.name) a member, without a role yet")
         } else if member.isSuspected {
           add(
@@ -97,7 +102,10 @@ extension History {
     guard index > 1 else { return nil }
     return try last(
       atOrBefore: index - 1,
-      types: [.nodeJoined, .nodeLeft, .nodeRemoved, .nodeSuspected, .nodeRecovered, .rolesSettled])
+      types: [
+        .nodeJoined, .nodeLeft, .nodeRemoved, .nodePromoted, .nodeDemoted, .nodeSuspected,
+        .nodeRecovered, .rolesSettled,
+      ])
   }
 
   /// How many events after one are searched for what it led to.

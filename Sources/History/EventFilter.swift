@@ -69,6 +69,8 @@ extension Event {
     case .nodeJoined(let joined): [joined.node.id]
     case .nodeLeft(let left): [left.node]
     case .nodeRemoved(let removed): [removed.node]
+    case .nodePromoted(let promoted): [promoted.node]
+    case .nodeDemoted(let demoted): [demoted.node]
     case .endpointRefreshed(let refreshed): [refreshed.node]
     case .roleAssigned(let assigned):
       assigned.assignments.map(\.node) + (assigned.departing.map { [$0.node] } ?? [])

@@ -8,7 +8,7 @@ extension History {
   /// Events that can change what may be lost, or what is asked of the voters.
   private static let availabilityTypes: Set<EventType> = [
     .clusterFormed, .clusterImported, .roleAssigned, .rolesSettled, .nodeSuspected,
-    .nodeRecovered, .nodeLeft, .nodeRemoved, .replicaLost, .replicaRefetched,
+    .nodeRecovered, .nodeLeft, .nodeRemoved, .nodeDemoted, .replicaLost, .replicaRefetched,
   ]
 
   /// The newest event at an index or before that changed what may be lost, or what is asked for.

@@ -28,6 +28,12 @@ package struct Redaction: Sendable {
     case .nodeJoined(var joined):
       joined.node.endpoints = redacted(joined.node.endpoints)
       envelope.event = .nodeJoined(joined)
+    case .nodePromoted(var promoted):
+      promoted.endpoints = redacted(promoted.endpoints)
+      envelope.event = .nodePromoted(promoted)
+    case .nodeDemoted(var demoted):
+      demoted.endpoints = redacted(demoted.endpoints)
+      envelope.event = .nodeDemoted(demoted)
     case .endpointRefreshed(var refreshed):
       refreshed.endpoints = redacted(refreshed.endpoints)
       envelope.event = .endpointRefreshed(refreshed)

@@ -76,6 +76,9 @@ extension Cluster {
     case .nodeRemoved(let removed):
       if let member = roster[removed.node], !member.isActive { return nil }
       return contradiction(departureOf: removed.node, kind: .remove)
+    case .nodePromoted(let promoted): return contradiction(promoted)
+    case .nodeDemoted(let demoted):
+      return contradiction(departureOf: demoted.node, kind: .demote) ?? contradiction(demoted)
     case .endpointRefreshed(let refreshed): return inactive(refreshed.node)
     case .roleAssigned(let assigned): return contradiction(assigned)
     case .rolesSettled: return joint == nil ? "the configuration is not joint" : nil
@@ -99,7 +102,7 @@ extension Cluster {
     }
   }
 
-  private func inactive(_ id: NodeID) -> String? {
+  func inactive(_ id: NodeID) -> String? {
     roster.look(at: id) { $0.isActive } ?? false ? nil : "node \(id) is not an active member"
   }
 
@@ -193,6 +196,8 @@ extension Cluster {
         bury(removed.node, .removed(forced: removed.forced), recorded)
       }
       close(removed.node)
+    case .nodePromoted(let promoted): apply(promoted, recorded)
+    case .nodeDemoted(let demoted): apply(demoted, recorded)
     case .endpointRefreshed(let refreshed):
       roster.update(refreshed.node) {
         $0.record.endpoints = refreshed.endpoints
@@ -311,7 +316,7 @@ extension Cluster {
   /// applied, since to compare both lists at every event would cost more than all the rest.
   private func changesEndpoints(_ event: Event) -> Bool {
     switch event {
-    case .clusterFormed, .clusterImported: true
+    case .clusterFormed, .clusterImported, .nodePromoted, .nodeDemoted: true
     case .nodeJoined(let joined): joined.node.role == .controlPlane
     case .nodeLeft(let left): roster.look(at: left.node) { $0.isControlPlane } ?? false
     case .nodeRemoved(let removed):

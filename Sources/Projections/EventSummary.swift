@@ -35,6 +35,8 @@ private struct Words {
     case .nodeJoined(let event): event.node.name
     case .nodeLeft(let event): name(event.node)
     case .nodeRemoved(let event): name(event.node)
+    case .nodePromoted(let event): name(event.node)
+    case .nodeDemoted(let event): name(event.node)
     case .endpointRefreshed(let event): name(event.node)
     case .roleAssigned(let event):
       event.assignments.map { name($0.node) }.joined(separator: " ")
@@ -61,6 +63,8 @@ private struct Words {
         + " \(event.token)\(left(event.token))"
     case .nodeLeft(let event): "\(name(event.node)) left"
     case .nodeRemoved(let event): removal(event)
+    case .nodePromoted(let event): "\(name(event.node)) becomes a control-plane node"
+    case .nodeDemoted(let event): "\(name(event.node)) becomes a worker"
     case .endpointRefreshed(let event): refresh(event)
     case .roleAssigned(let event): roles(event)
     case .rolesSettled: "the new voters decide alone"

@@ -31,6 +31,18 @@ extension WireEnvelope.OneOf_Event {
           $0.node = event.node.rawValue
           $0.forced = event.forced
         })
+    case .nodePromoted(let event):
+      self = .nodePromoted(
+        .with {
+          $0.node = event.node.rawValue
+          $0.endpoints = WireEndpoints(event.endpoints)
+        })
+    case .nodeDemoted(let event):
+      self = .nodeDemoted(
+        .with {
+          $0.node = event.node.rawValue
+          $0.endpoints = WireEndpoints(event.endpoints)
+        })
     case .endpointRefreshed(let event): self = .endpointRefreshed(WireEndpointRefreshed(event))
     case .roleAssigned(let event): self = .roleAssigned(WireRoleAssigned(event))
     case .rolesSettled: self = .rolesSettled(WireRolesSettled())
@@ -65,6 +77,18 @@ extension Event {
     case .nodeRemoved(let wire):
       self = .nodeRemoved(
         NodeRemoved(node: try nodeID(wire.node, "NodeRemoved.node"), forced: wire.forced))
+    case .nodePromoted(let wire):
+      guard wire.hasEndpoints else { throw .missing("NodePromoted.endpoints") }
+      self = .nodePromoted(
+        NodePromoted(
+          node: try nodeID(wire.node, "NodePromoted.node"),
+          endpoints: try Endpoints(wire.endpoints)))
+    case .nodeDemoted(let wire):
+      guard wire.hasEndpoints else { throw .missing("NodeDemoted.endpoints") }
+      self = .nodeDemoted(
+        NodeDemoted(
+          node: try nodeID(wire.node, "NodeDemoted.node"),
+          endpoints: try Endpoints(wire.endpoints)))
     case .endpointRefreshed(let wire): self = .endpointRefreshed(try EndpointRefreshed(wire))
     case .roleAssigned(let wire): self = .roleAssigned(try RoleAssigned(wire))
     case .rolesSettled: self = .rolesSettled(RolesSettled())
@@ -82,8 +106,6 @@ extension Event {
     case .policyChanged(let wire): self = .policyChanged(PolicyChanged(wire))
     // Named in the catalogue, without a meaning in this version.
     case .nodeReplaced: throw Malformed.unknown(.nodeReplaced)
-    case .nodePromoted: throw Malformed.unknown(.nodePromoted)
-    case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
     case .endpointPinned: throw Malformed.unknown(.endpointPinned)
     case .endpointUnpinned: throw Malformed.unknown(.endpointUnpinned)
     case .certificateIssued: throw Malformed.unknown(.certificateIssued)
@@ -232,6 +254,7 @@ extension WireRoleAssigned.Departing.Kind {
     switch kind {
     case .leave: self = .leave
     case .remove: self = .remove
+    case .demote: self = .demote
     }
   }
 }

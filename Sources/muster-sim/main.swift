@@ -24,7 +24,8 @@ func usage(_ problem: String?) -> Never {
       --seconds S, --millis MS  simulated time of faults and requests (30 s)
       --minutes M               real time after which no other seed is begun
       --violent                 worlds in which leaders never last
-      --upkeep                  somebody takes nodes into maintenance and changes the policy
+      --upkeep                  somebody takes nodes into maintenance, changes the policy, promotes
+                                and demotes nodes
       --without A,B             takes features and kinds of faults out of the world
       --absence P               in P of a hundred worlds a minority is missing at first
       --nodes N, --workers N    how many nodes the clients aim at
