@@ -22,6 +22,8 @@ package struct NodeFile: Codable, Sendable, Equatable {
   package var departed: Departure?
   /// SHA-256 of the connection string that it joined by: the same `join` again is a success.
   package var joinedBy: String?
+  /// Index of the event that made it what it is, where that was not the one that made it a member.
+  package var roleIndex: UInt64?
 
   package struct Departure: Codable, Sendable, Equatable {
     package var index: UInt64

@@ -118,10 +118,11 @@ private struct OriginSearch {
     case "state":
       if case .left(let index, _) = member.state { return index }
       return member.joinIndex
+    case "role": return member.roleIndex
     case "suspectedSince":
-      return try newest([.nodeSuspected, .nodeRecovered], of: member)
+      return try newest([.nodeSuspected, .nodeRecovered, .nodeDemoted], of: member)
     case "lostSince":
-      return try newest([.replicaLost, .replicaRefetched], of: member)
+      return try newest([.replicaLost, .replicaRefetched, .nodeDemoted], of: member)
     case "maintenance": return member.maintenance?.index
     case "voteLentTo": return try roleOrigin(member)
     case "apiserverReady" where !member.isActive:
@@ -134,9 +135,10 @@ private struct OriginSearch {
     }
   }
 
-  /// The newest event of those kinds that is about a control-plane node; else that of its joining.
+  /// The newest event of those kinds that is about a node of the control plane, or once of it; else
+  /// that of its joining.
   private mutating func newest(_ types: Set<EventType>, of member: Member) throws -> UInt64? {
-    guard member.isControlPlane, !absent.contains(types) else { return member.joinIndex }
+    guard member.wasControlPlane, !absent.contains(types) else { return member.joinIndex }
     let found = try history.last(atOrBefore: index, types: types) { $0.concerns(member.id) }
     if found == nil, try history.last(atOrBefore: index, types: types) == nil {
       absent.insert(types)
@@ -145,7 +147,7 @@ private struct OriginSearch {
   }
 
   private mutating func roleOrigin(_ member: Member) throws -> UInt64? {
-    guard member.isControlPlane else { return member.joinIndex }
+    guard member.wasControlPlane else { return member.joinIndex }
     if let known = roles[member.id] { return known }
     let found = try history.last(atOrBefore: index, types: RecordedEvent.assigning) {
       $0.assigns(member.id)
@@ -166,4 +168,9 @@ private struct OriginSearch {
     }
     return availability[path] ?? nil
   }
+}
+
+extension Member {
+  /// Whether it is, or may have been, a control-plane node: what happens only to these happened.
+  fileprivate var wasControlPlane: Bool { isControlPlane || roleIndex != joinIndex }
 }

@@ -40,6 +40,9 @@ extension History {
       addDeparture(of: replaced.node, before, add)
     case .nodeLeft(let left): addDeparture(of: left.node, before, add)
     case .nodeRemoved(let removed): addDeparture(of: removed.node, before, add)
+    case .nodePromoted(let promoted):
+      add(before.node(promoted.node)?.joinIndex, "made the node a member")
+    case .nodeDemoted(let demoted): addDeparture(of: demoted.node, before, add)
     case .endpointRefreshed(let refreshed):
       add(before.node(refreshed.node)?.joinIndex, "made the node a member")
     case .rolesSettled: add(before.joint?.index, "began the change of voters")
@@ -55,7 +58,9 @@ extension History {
     case .roleAssigned(let assigned):
       for assignment in assigned.assignments {
         guard let member = before.node(assignment.node) else { continue }
-        if member.datastoreRole == nil {
+        if member.datastoreRole == nil, member.roleIndex != member.joinIndex {
+          add(member.roleIndex, "made \(member.name) a control-plane node, without a role yet")
+        } else if member.datastoreRole == nil {
           add(member.joinIndex, "made \(member.name) a member, without a role yet")
         } else if member.isSuspected {
           add(
@@ -102,8 +107,8 @@ extension History {
     return try last(
       atOrBefore: index - 1,
       types: [
-        .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced, .nodeSuspected, .nodeRecovered,
-        .rolesSettled,
+        .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced, .nodePromoted, .nodeDemoted,
+        .nodeSuspected, .nodeRecovered, .rolesSettled,
       ])
   }
 

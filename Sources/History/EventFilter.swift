@@ -72,6 +72,8 @@ extension Event {
     case .nodeReplaced(let replaced):
       [replaced.joined.node.id, replaced.node]
         + replaced.assignments.map(\.node).filter { $0 != replaced.node }
+    case .nodePromoted(let promoted): [promoted.node]
+    case .nodeDemoted(let demoted): [demoted.node]
     case .endpointRefreshed(let refreshed): [refreshed.node]
     case .roleAssigned(let assigned):
       assigned.assignments.map(\.node) + (assigned.departing.map { [$0.node] } ?? [])

@@ -67,6 +67,8 @@ extension Event {
       case .nodeLeft(let left): [node(left.node)]
       case .nodeReplaced(let replaced): replaced.fields
       case .nodeRemoved(let removed): [node(removed.node), ("forced", .truth(removed.forced))]
+      case .nodePromoted(let promoted): promoted.endpoints.fields + [node(promoted.node)]
+      case .nodeDemoted(let demoted): demoted.endpoints.fields + [node(demoted.node)]
       case .endpointRefreshed(let refreshed):
         refreshed.endpoints.fields + [
           node(refreshed.node), ("apiserverReady", .truth(refreshed.apiserverReady)),
@@ -170,7 +172,7 @@ extension RoleAssigned {
     if let departing {
       fields += [
         ("departing", .text(departing.node.description)),
-        ("how", .text(departing.kind == .leave ? "leave" : "remove")),
+        ("how", .text(departing.kind.name)),
         ("forced", .truth(departing.forced)),
       ]
     }

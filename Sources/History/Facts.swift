@@ -32,7 +32,7 @@ package struct Facts: Hashable, Sendable {
     }
     if let departure = cluster.departure {
       add("departure.node", cluster.name(of: departure.node))
-      add("departure.kind", departure.kind == .leave ? "leave" : "remove")
+      add("departure.kind", departure.kind.name)
       add("departure.since", departure.index)
     }
     if cluster.policyIndex > 1 { add(cluster.policy) }

@@ -8,7 +8,8 @@ extension History {
   /// Events that can change what may be lost, or what is asked of the voters.
   private static let availabilityTypes: Set<EventType> = [
     .clusterFormed, .clusterImported, .roleAssigned, .rolesSettled, .nodeSuspected,
-    .nodeRecovered, .nodeLeft, .nodeRemoved, .nodeReplaced, .replicaLost, .replicaRefetched,
+    .nodeRecovered, .nodeLeft, .nodeRemoved, .nodeReplaced, .nodeDemoted, .replicaLost,
+    .replicaRefetched,
   ]
 
   /// The newest event at an index or before that changed what may be lost, or what is asked for.

@@ -31,6 +31,12 @@ package struct Redaction: Sendable {
     case .nodeReplaced(var replaced):
       replaced.joined.node.endpoints = redacted(replaced.joined.node.endpoints)
       envelope.event = .nodeReplaced(replaced)
+    case .nodePromoted(var promoted):
+      promoted.endpoints = redacted(promoted.endpoints)
+      envelope.event = .nodePromoted(promoted)
+    case .nodeDemoted(var demoted):
+      demoted.endpoints = redacted(demoted.endpoints)
+      envelope.event = .nodeDemoted(demoted)
     case .endpointRefreshed(var refreshed):
       refreshed.endpoints = redacted(refreshed.endpoints)
       envelope.event = .endpointRefreshed(refreshed)

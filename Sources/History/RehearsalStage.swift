@@ -60,13 +60,39 @@ struct RehearsalStage {
   }
 
   mutating func depart(_ id: NodeID) {
+    tellWhoLeads(without: id)
+    if case .failure(let refusal) = decide(.leave(id)) { refusals.append(refusal) }
+  }
+
+  mutating func demote(_ member: Member) {
+    if member.isControlPlane { tellWhoLeads(without: member.id) }
+    let wish = Command.changeRole(.init(target: member.id.description, role: .worker))
+    if case .failure(let refusal) = decide(wish) { refusals.append(refusal) }
+  }
+
+  /// At its own address, on the usual ports.
+  mutating func promote(_ member: Member) {
+    var endpoints = member.record.endpoints
+    endpoints.datastore = Address(host: endpoints.cluster.host, port: 19001)
+    endpoints.apiserver = Address(host: endpoints.cluster.host, port: 16443)
+    let wish = Command.changeRole(
+      .init(target: member.id.description, role: .controlPlane, endpoints: endpoints))
+    if case .failure(let refusal) = decide(wish) { return refusals.append(refusal) }
+    settle()
+    _ = decide(
+      .refreshEndpoints(
+        EndpointRefreshed(
+          node: member.id, endpoints: endpoints, apiserverReady: true,
+          version: member.record.version)), told: false)
+  }
+
+  private mutating func tellWhoLeads(without id: NodeID) {
     if cluster.leader == id {
       let next = cluster.nodes(.voter).first { $0.id != id && reachable.contains($0.id) }
       leaderMoves =
         "\(cluster.name(of: id)) leads: leadership moves"
         + (next == nil ? " to whoever votes then" : " first, as soon as its successor is ready")
     }
-    if case .failure(let refusal) = decide(.leave(id)) { refusals.append(refusal) }
   }
 
   mutating func lose(_ members: [Member]) {

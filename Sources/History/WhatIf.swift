@@ -9,6 +9,8 @@ import Projections
 package enum Supposition: Hashable, Sendable {
   case remove(String)
   case leave(String)
+  case promote(String)
+  case demote(String)
   case fail([String])
   case join(count: Int, role: NodeRole)
   case loseZone(String)
@@ -19,6 +21,8 @@ package enum Supposition: Hashable, Sendable {
     switch (words.first, names.count) {
     case ("remove", 1), ("remove-node", 1): self = .remove(names[0])
     case ("leave", 1): self = .leave(names[0])
+    case ("promote", 1): self = .promote(names[0])
+    case ("demote", 1): self = .demote(names[0])
     case ("fail", 1...): self = .fail(names)
     case ("lose-zone", 1): self = .loseZone(names[0])
     case ("join", 1), ("join", 2):
@@ -36,8 +40,8 @@ package enum Supposition: Hashable, Sendable {
 
   private static var unknown: Unanswerable {
     Unanswerable(
-      "suppose one of: remove NODE, leave NODE, fail NODE,NODE, join 2 voters, join 3 workers, "
-        + "lose-zone DOMAIN")
+      "suppose one of: remove NODE, leave NODE, promote NODE, demote NODE, fail NODE,NODE, "
+        + "join 2 voters, join 3 workers, lose-zone DOMAIN")
   }
 }
 
@@ -85,6 +89,8 @@ package struct WhatIf: Sendable {
     switch supposition {
     case .remove(let name): stage.remove(try cluster.nodeNamed(name))
     case .leave(let name): stage.depart(try cluster.nodeNamed(name).id)
+    case .promote(let name): stage.promote(try cluster.nodeNamed(name))
+    case .demote(let name): stage.demote(try cluster.nodeNamed(name))
     case .fail(let names):
       var members: [Member] = []
       for name in names { members.append(try cluster.nodeNamed(name)) }
@@ -159,6 +165,8 @@ extension Supposition {
     switch self {
     case .remove(let name): "\(name) is removed"
     case .leave(let name): "\(name) leaves"
+    case .promote(let name): "\(name) becomes a control-plane node"
+    case .demote(let name): "\(name) becomes a worker"
     case .fail(let names):
       "\(Membership.words(names, "and")) \(names.count == 1 ? "fails" : "fail")"
     case .join(let count, let role): "\(counted(count, "\(role.name) node")) join"

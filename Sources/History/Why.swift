@@ -179,7 +179,8 @@ package struct Why: Sendable {
       verdict.append("it is suspected since \(since.rfc3339): the leader had no contact to it")
     }
     if let departure = state.departure, departure.node == member.id {
-      verdict.append("it is on its way out since index \(departure.index)")
+      let verb = departure.kind == .demote ? departure.kind.verb : "is on its way out"
+      verdict.append("it \(verb) since index \(departure.index)")
     }
     return Why(verdict: verdict, chain: try chain(history, story(history, state, member.id)))
   }
@@ -192,6 +193,9 @@ package struct Why: Sendable {
       atOrBefore: state.lastIndex,
       types: [.nodeJoined, .nodeReplaced, .clusterFormed, .clusterImported]
     ) { $0.concerns(id) }
+    let changed = try history.last(
+      atOrBefore: state.lastIndex, types: [.nodePromoted, .nodeDemoted]
+    ) { $0.concerns(id) }
     let role = try history.last(atOrBefore: state.lastIndex, types: RecordedEvent.assigning) {
       $0.assigns(id)
     }
@@ -199,7 +203,8 @@ package struct Why: Sendable {
       atOrBefore: state.lastIndex, types: [.nodeSuspected, .nodeRecovered]
     ) { $0.concerns(id) }
     return [
-      (joined?.index, "it became a member"), (role?.index, "its role since then"),
+      (joined?.index, "it became a member"),
+      (changed?.index, "what it is since then"), (role?.index, "its role since then"),
       (health?.index, "what the leader last saw of it"),
     ]
   }

@@ -30,6 +30,7 @@ extension Cluster {
     case .join(let join): try decide(join, scene)
     case .leave(let id): try leave(id, scene)
     case .removeNode(let removal): try remove(removal, scene)
+    case .changeRole(let wish): try change(wish, scene)
     case .refreshEndpoints(let refreshed): try refresh(refreshed, scene)
     case .assignRoles(let assigned): try assign(assigned, scene)
     case .settle: settle(at: at)
@@ -91,7 +92,8 @@ extension Cluster {
   func requireQuiet() throws(Refusal) {
     if let departure {
       throw .busy(
-        "the departure of \(name(of: departure.node)), which began at index \(departure.index),")
+        "\(departure.kind.noun) \(name(of: departure.node)), which began at index "
+          + "\(departure.index),")
     }
     if let joint { throw .busy("the change of voters that began at index \(joint.index)") }
   }
@@ -115,6 +117,7 @@ extension Cluster {
       append(
         departure.attribution,
         .nodeRemoved(NodeRemoved(node: departure.node, forced: departure.forced)))
+    case .demote: append(departure.attribution, .nodeDemoted(demotion(of: departure.node)))
     }
   }
 

@@ -30,13 +30,14 @@ extension Cluster {
     id == leader || scene.observation.alive.contains(id)
   }
 
-  private func depart(
+  func depart(
     _ member: Member, _ departing: RoleAssigned.Departing, _ scene: Scene
   ) throws(Refusal) -> Decision {
     if let departure, departure.node == member.id {
       // Asked for again under another id: the departure under way answers both.
       guard departure.kind == departing.kind else {
-        throw .busy("the departure of \(member.name), which began at index \(departure.index),")
+        throw .busy(
+          "\(departure.kind.noun) \(member.name), which began at index \(departure.index),")
       }
       return .already(Already(first: departure.index, latest: lastIndex, finished: false))
     }
@@ -45,6 +46,7 @@ extension Cluster {
       case .leave: scene.append(.nodeLeft(NodeLeft(node: member.id)))
       case .remove:
         scene.append(.nodeRemoved(NodeRemoved(node: member.id, forced: departing.forced)))
+      case .demote: scene.append(.nodeDemoted(demotion(of: member.id)))
       }
     }
     try requireQuiet()

@@ -77,6 +77,9 @@ extension Cluster {
       if let member = roster[removed.node], !member.isActive { return nil }
       return contradiction(departureOf: removed.node, kind: .remove)
     case .nodeReplaced(let replaced): return contradiction(replaced)
+    case .nodePromoted(let promoted): return contradiction(promoted)
+    case .nodeDemoted(let demoted):
+      return contradiction(departureOf: demoted.node, kind: .demote) ?? contradiction(demoted)
     case .endpointRefreshed(let refreshed): return inactive(refreshed.node)
     case .roleAssigned(let assigned): return contradiction(assigned)
     case .rolesSettled: return joint == nil ? "the configuration is not joint" : nil
@@ -100,7 +103,7 @@ extension Cluster {
     }
   }
 
-  private func inactive(_ id: NodeID) -> String? {
+  func inactive(_ id: NodeID) -> String? {
     roster.look(at: id) { $0.isActive } ?? false ? nil : "node \(id) is not an active member"
   }
 
@@ -202,6 +205,8 @@ extension Cluster {
       }
       close(removed.node)
     case .nodeReplaced(let replaced): apply(replaced, recorded)
+    case .nodePromoted(let promoted): apply(promoted, recorded)
+    case .nodeDemoted(let demoted): apply(demoted, recorded)
     case .endpointRefreshed(let refreshed):
       roster.update(refreshed.node) {
         $0.record.endpoints = refreshed.endpoints
@@ -330,7 +335,7 @@ extension Cluster {
   /// applied, since to compare both lists at every event would cost more than all the rest.
   private func changesEndpoints(_ event: Event) -> Bool {
     switch event {
-    case .clusterFormed, .clusterImported: true
+    case .clusterFormed, .clusterImported, .nodePromoted, .nodeDemoted: true
     case .nodeJoined(let joined): joined.node.role == .controlPlane
     case .nodeLeft(let left): roster.look(at: left.node) { $0.isControlPlane } ?? false
     case .nodeReplaced(let replaced):

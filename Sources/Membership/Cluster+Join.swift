@@ -53,7 +53,7 @@ extension Cluster {
   }
 
   /// Bounds on everything that the log would keep for ever.
-  private func requireSound(_ record: NodeRecord) throws(Refusal) {
+  func requireSound(_ record: NodeRecord) throws(Refusal) {
     func refuse(_ why: String) -> Refusal { .recordInvalid(node: record.name, why: why) }
     if record.id.rawValue == 0 { throw refuse("its id is 0") }
     for (what, text) in [("failure domain", record.failureDomain), ("version", record.version)] {
@@ -81,7 +81,7 @@ extension Cluster {
     return Set(own).count == own.count ? nil : "two of its endpoints are the same"
   }
 
-  private func requireFree(_ endpoints: Endpoints, for id: NodeID) throws(Refusal) {
+  func requireFree(_ endpoints: Endpoints, for id: NodeID) throws(Refusal) {
     let wanted = endpoints.all
     for member in nodes where member.isActive && member.id != id {
       if let address = wanted.first(where: member.record.endpoints.has) {

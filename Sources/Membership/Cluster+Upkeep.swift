@@ -37,7 +37,8 @@ extension Cluster {
 
   private var longestMaintenance: Int64 { 366 * 86_400 }
 
-  private func activeMember(_ target: String) throws(Refusal) -> Member {
+  /// The active node meant by a name, an id or an address.
+  package func activeMember(_ target: String) throws(Refusal) -> Member {
     let member = try resolve(target)
     guard member.isActive else { throw .nodeUnknown(target, gone: departed(member.id)) }
     return member

@@ -8,6 +8,7 @@ package enum Command: Hashable, Sendable {
   /// The node itself wants out.
   case leave(NodeID)
   case removeNode(RemoveNode)
+  case changeRole(ChangeRole)
   /// A node tells its endpoints as they are.
   case refreshEndpoints(EndpointRefreshed)
   /// The leader's own: from `RolePolicy`, never from a client.

@@ -14,8 +14,8 @@ package struct Attribution: Hashable, Sendable {
   }
 }
 
-/// A control-plane node is on its way out: its roles are gone or going, its `node.left` or
-/// `node.removed` is still to come. Any leader finishes it.
+/// A control-plane node is on its way out: its roles are gone or going, its `node.left`,
+/// `node.removed` or `node.demoted` is still to come. Any leader finishes it.
 package struct Departure: Hashable, Sendable {
   package var node: NodeID
   package var kind: RoleAssigned.Departing.Kind

@@ -79,6 +79,8 @@ package enum Event: Hashable, Sendable {
   case nodeLeft(NodeLeft)
   case nodeRemoved(NodeRemoved)
   case nodeReplaced(NodeReplaced)
+  case nodePromoted(NodePromoted)
+  case nodeDemoted(NodeDemoted)
   case endpointRefreshed(EndpointRefreshed)
   case roleAssigned(RoleAssigned)
   case rolesSettled(RolesSettled)
@@ -101,6 +103,8 @@ package enum Event: Hashable, Sendable {
     case .nodeLeft: .nodeLeft
     case .nodeRemoved: .nodeRemoved
     case .nodeReplaced: .nodeReplaced
+    case .nodePromoted: .nodePromoted
+    case .nodeDemoted: .nodeDemoted
     case .endpointRefreshed: .endpointRefreshed
     case .roleAssigned: .roleAssigned
     case .rolesSettled: .rolesSettled
@@ -283,7 +287,7 @@ package struct RoleAssigned: Hashable, Sendable {
     case replaced = 4
     /// Voters move to other failure domains.
     case spread = 5
-    /// A node leaves or is removed.
+    /// A node leaves, is removed or becomes a worker.
     case departure = 6
     /// A node in maintenance lends its vote, or has it back afterwards.
     case maintenance = 7
@@ -292,6 +296,8 @@ package struct RoleAssigned: Hashable, Sendable {
     package enum Kind: UInt8, Sendable, CaseIterable {
       case leave = 1
       case remove = 2
+      /// It stays, as a worker.
+      case demote = 3
     }
     package var node: NodeID
     package var kind: Kind

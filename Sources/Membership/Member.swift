@@ -42,6 +42,8 @@ package struct Member: Hashable, Sendable, Identifiable {
   package var suspicions: [Timestamp]
   /// Index of the event that last told its endpoints.
   package var endpointIndex: UInt64
+  /// Index of the event that made it a control-plane node or a worker.
+  package var roleIndex: UInt64
 
   /// How many times a node may be suspected in one hour of log time.
   package static let suspicionLimit = 6
@@ -61,6 +63,7 @@ package struct Member: Hashable, Sendable, Identifiable {
     self.suspectedSince = suspectedSince
     self.suspicions = suspicions
     self.endpointIndex = endpointIndex
+    roleIndex = joinIndex
   }
 
   package var id: NodeID { record.id }

@@ -32,8 +32,7 @@ extension Refusal: CustomStringConvertible {
     case .nameInvalid, .nameTaken, .addressTaken, .recordInvalid, .keyDeparted, .identityTaken:
       recordMessage
     case .nodeUnknown, .nodeAmbiguous, .alone, .alive, .replacesAlive, .itself, .reasonMissing,
-      .lastControlPlane,
-      .quorumLoss, .noSuccessor:
+      .lastControlPlane, .quorumLoss, .noSuccessor, .unreachable:
       departureMessage
     default: circumstanceMessage
     }
@@ -105,11 +104,17 @@ extension Refusal: CustomStringConvertible {
     case .itself(let name): "\(name) is this node. To take it out, run: muster leave"
     case .reasonMissing(let name):
       "removing \(name) by force needs a reason, which stays in the log: add --reason TEXT"
+    case .lastControlPlane(let name, 0):
+      "\(name) is the only control-plane node and holds the only copy of the cluster's log. Join"
+        + " another control-plane node first"
     case .lastControlPlane(let name, let dependents):
       "\(name) is the only control-plane node and holds the only copy of the cluster's log;"
         + " \(counted(dependents, "other node")) would be left without it. Join another"
         + " control-plane node first, or take the others out before"
     case .quorumLoss(let name, let loss): quorumMessage(name, loss)
+    case .unreachable(let name):
+      "\(name) does not answer, so it could not take up another role. Bring it back, or, if it is"
+        + " gone: muster remove-node \(name)"
     case .noSuccessor(let name, let candidates):
       "\(name) holds the last vote that counts, and "
         + (candidates.isEmpty

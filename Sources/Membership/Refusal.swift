@@ -44,6 +44,8 @@ package enum Refusal: Error, Hashable, Sendable {
   case lastControlPlane(String, dependents: Int)
   /// Too few voters would be left, or there are too few now.
   case quorumLoss(String, QuorumLoss)
+  /// It cannot take up another role, since it does not answer.
+  case unreachable(String)
   /// Nobody is fit to take over the last vote.
   case noSuccessor(String, candidates: [String])
 
@@ -102,6 +104,7 @@ package enum Refusal: Error, Hashable, Sendable {
       .nameInvalid, .nameTaken, .addressTaken, .recordInvalid, .keyDeparted, .identityTaken,
       .nodeUnknown, .nodeAmbiguous, .clockBehind, .lowOnSpace:
       6
+    case .unreachable: 5
     case .alive, .replacesAlive, .itself, .lastControlPlane, .quorumLoss, .noSuccessor: 3
     case .reasonMissing, .tokenInvalid, .requestInvalid, .policyInvalid: 2
     case .busy: 7
@@ -138,6 +141,7 @@ package enum Refusal: Error, Hashable, Sendable {
     case .lastControlPlane: "last-control-plane"
     case .quorumLoss: "quorum-loss"
     case .noSuccessor: "no-successor"
+    case .unreachable: "node-unreachable"
     case .busy: "busy"
     case .suspectedTooOften: "suspected-too-often"
     case .rolesInvalid: "roles-invalid"

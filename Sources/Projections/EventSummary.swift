@@ -36,6 +36,8 @@ private struct Words {
     case .nodeLeft(let event): name(event.node)
     case .nodeRemoved(let event): name(event.node)
     case .nodeReplaced(let event): event.joined.node.name
+    case .nodePromoted(let event): name(event.node)
+    case .nodeDemoted(let event): name(event.node)
     case .endpointRefreshed(let event): name(event.node)
     case .roleAssigned(let event):
       event.assignments.map { name($0.node) }.joined(separator: " ")
@@ -62,6 +64,8 @@ private struct Words {
     case .nodeRemoved(let event): removal(event)
     case .nodeReplaced(let event):
       "\(before.name(of: event.node)) (\(event.node)) gives way to \(joining(event.joined))"
+    case .nodePromoted(let event): "\(name(event.node)) becomes a control-plane node"
+    case .nodeDemoted(let event): "\(name(event.node)) becomes a worker"
     case .endpointRefreshed(let event): refresh(event)
     case .roleAssigned(let event): roles(event)
     case .rolesSettled: "the new voters decide alone"

@@ -165,7 +165,10 @@ extension HealthFacts {
 
   fileprivate var roles: (Bool, String) {
     if let departure = cluster.departure {
-      return (false, "\(cluster.name(of: departure.node)) departs since index \(departure.index)")
+      let verb = departure.kind == .demote ? departure.kind.verb : "departs"
+      return (
+        false, "\(cluster.name(of: departure.node)) \(verb) since index \(departure.index)"
+      )
     }
     if let joint = cluster.joint {
       return (false, "the voters are changing since index \(joint.index)")

@@ -22,6 +22,8 @@ package struct NodeRow: Hashable, Sendable {
     case maintenance
     case leaving
     case removing
+    /// It gives up its roles, to be a worker.
+    case demoting
     case left
   }
 
@@ -79,7 +81,8 @@ package struct NodeTable: Hashable, Sendable {
         id: member.id, name: member.name, role: member.record.role, status: status,
         state: NodeTable.state(member, status: status, cluster),
         datastoreRole: member.datastoreRole,
-        isLeader: member.isActive && cluster.leader == member.id && outlook?.hasLeader != false,
+        isLeader: member.isActive && member.isControlPlane && cluster.leader == member.id
+          && outlook?.hasLeader != false,
         isHere: isHere, age: max(0, now.milliseconds - member.joined.milliseconds),
         version: "muster-\(member.record.version)", endpoints: member.record.endpoints,
         failureDomain: member.record.failureDomain, apiserverReady: member.apiserverReady,
@@ -106,7 +109,11 @@ package struct NodeTable: Hashable, Sendable {
   ) -> NodeRow.State {
     guard member.isActive else { return .left }
     if let departure = cluster.departure, departure.node == member.id {
-      return departure.kind == .leave ? .leaving : .removing
+      return switch departure.kind {
+      case .leave: .leaving
+      case .remove: .removing
+      case .demote: .demoting
+      }
     }
     if member.maintenance != nil { return .maintenance }
     if status != .ready, member.isSuspected { return .suspected }

@@ -82,8 +82,8 @@ package struct StatusReport: Hashable, Sendable {
       timeAhead = ahead > StatusReport.timeAheadLimit ? ahead : nil
     }
     if let departure = state.departure {
-      let verb = departure.kind == .leave ? "is leaving" : "is being removed"
-      pending = "\(state.name(of: departure.node)) \(verb) (since index \(departure.index))"
+      pending =
+        "\(state.name(of: departure.node)) \(departure.kind.verb) (since index \(departure.index))"
     } else if let joint = state.joint {
       pending = "the voters are changing (since index \(joint.index))"
     }

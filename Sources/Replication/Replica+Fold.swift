@@ -65,7 +65,7 @@ extension Replica {
       answer(origin, .committed(first: first, last: event.index))
     }
     switch event.envelope.event {
-    case .nodeLeft, .nodeRemoved:
+    case .nodeLeft, .nodeRemoved, .nodeDemoted:
       for origin in requests.departures.removeValue(forKey: event.envelope.command) ?? [] {
         answer(origin, .committed(first: event.index, last: event.index))
       }

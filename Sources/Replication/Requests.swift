@@ -103,8 +103,8 @@ extension Command {
   /// Whether a client may ask for it; the others are the leader's own.
   package var isClients: Bool {
     switch self {
-    case .issueToken, .revokeToken, .join, .leave, .removeNode, .refreshEndpoints, .loseReplica,
-      .refetchReplica, .enterMaintenance, .exitMaintenance, .changePolicy:
+    case .issueToken, .revokeToken, .join, .leave, .removeNode, .changeRole, .refreshEndpoints,
+      .loseReplica, .refetchReplica, .enterMaintenance, .exitMaintenance, .changePolicy:
       true
     case .assignRoles, .settle, .suspect, .recover: false
     }
@@ -113,7 +113,7 @@ extension Command {
   /// Whether it may change the configuration, of which only one change is in flight at a time.
   var mayChangeConfiguration: Bool {
     switch self {
-    case .leave, .removeNode, .assignRoles, .settle: true
+    case .leave, .removeNode, .changeRole, .assignRoles, .settle: true
     default: false
     }
   }

@@ -101,12 +101,15 @@ struct RoleKeeper: Sendable {
     }
     let suspectAfter = time(policy.suspectAfter)
     guard now >= began + suspectAfter else { return nil }
+    let controlPlane = Set(replica.cluster.controlPlane.map(\.id))
+    listening = listening.filter { controlPlane.contains($0.key) }
+    contactSince = contactSince.filter { controlPlane.contains($0.key) }
     for node in replica.cluster.nodes
     where node.isControlPlane && node.isActive
       && node.id != replica.options.node && node.datastoreRole != nil
     {
       let id = node.id
-      if listening[id] == nil { listening[id] = node.joinIndex > led ? now : began }
+      if listening[id] == nil { listening[id] = node.roleIndex > led ? now : began }
       let silence = now - min(now, lastContact(of: id, in: replica))
       if silence >= replica.options.raft.electionTimeout { contactSince[id] = nil }
       if node.isSuspected {

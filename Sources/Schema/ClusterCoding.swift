@@ -6,7 +6,7 @@ package import Membership
 
 extension Cluster {
   /// Raised whenever the bytes or the fold change: a checkpoint of another version is not used.
-  private static let checkpointVersion: UInt64 = 2
+  private static let checkpointVersion: UInt64 = 3
 
   /// The whole state, quick to read again: about a tenth of the time that folding its events takes.
   package func packed() -> [UInt8] {
@@ -181,6 +181,7 @@ extension PackedWriter {
     put(member.lentTo) { $0.putFixed($1.rawValue) }
     put(member.suspicions) { $0.put($1) }
     put(member.endpointIndex)
+    put(member.roleIndex)
   }
 
   fileprivate mutating func put(_ gone: Departed) {
@@ -281,6 +282,7 @@ extension PackedReader {
     if try flag() { member.lentTo = NodeID(try fixed()) }
     for _ in 0..<(try count()) { member.suspicions.append(try time()) }
     member.endpointIndex = try number()
+    member.roleIndex = try number()
     return member
   }
 

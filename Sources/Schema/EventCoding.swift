@@ -32,6 +32,18 @@ extension WireEnvelope.OneOf_Event {
           $0.forced = event.forced
         })
     case .nodeReplaced(let event): self = .nodeReplaced(WireNodeReplaced(event))
+    case .nodePromoted(let event):
+      self = .nodePromoted(
+        .with {
+          $0.node = event.node.rawValue
+          $0.endpoints = WireEndpoints(event.endpoints)
+        })
+    case .nodeDemoted(let event):
+      self = .nodeDemoted(
+        .with {
+          $0.node = event.node.rawValue
+          $0.endpoints = WireEndpoints(event.endpoints)
+        })
     case .endpointRefreshed(let event): self = .endpointRefreshed(WireEndpointRefreshed(event))
     case .roleAssigned(let event): self = .roleAssigned(WireRoleAssigned(event))
     case .rolesSettled: self = .rolesSettled(WireRolesSettled())
@@ -67,6 +79,18 @@ extension Event {
       self = .nodeRemoved(
         NodeRemoved(node: try nodeID(wire.node, "NodeRemoved.node"), forced: wire.forced))
     case .nodeReplaced(let wire): self = .nodeReplaced(try NodeReplaced(wire))
+    case .nodePromoted(let wire):
+      guard wire.hasEndpoints else { throw .missing("NodePromoted.endpoints") }
+      self = .nodePromoted(
+        NodePromoted(
+          node: try nodeID(wire.node, "NodePromoted.node"),
+          endpoints: try Endpoints(wire.endpoints)))
+    case .nodeDemoted(let wire):
+      guard wire.hasEndpoints else { throw .missing("NodeDemoted.endpoints") }
+      self = .nodeDemoted(
+        NodeDemoted(
+          node: try nodeID(wire.node, "NodeDemoted.node"),
+          endpoints: try Endpoints(wire.endpoints)))
     case .endpointRefreshed(let wire): self = .endpointRefreshed(try EndpointRefreshed(wire))
     case .roleAssigned(let wire): self = .roleAssigned(try RoleAssigned(wire))
     case .rolesSettled: self = .rolesSettled(RolesSettled())
@@ -83,8 +107,6 @@ extension Event {
         MaintenanceExited(node: try nodeID(wire.node, "MaintenanceExited.node")))
     case .policyChanged(let wire): self = .policyChanged(PolicyChanged(wire))
     // Named in the catalogue, without a meaning in this version.
-    case .nodePromoted: throw Malformed.unknown(.nodePromoted)
-    case .nodeDemoted: throw Malformed.unknown(.nodeDemoted)
     case .endpointPinned: throw Malformed.unknown(.endpointPinned)
     case .endpointUnpinned: throw Malformed.unknown(.endpointUnpinned)
     case .certificateIssued: throw Malformed.unknown(.certificateIssued)
@@ -271,6 +293,7 @@ extension WireRoleAssigned.Departing.Kind {
     switch kind {
     case .leave: self = .leave
     case .remove: self = .remove
+    case .demote: self = .demote
     }
   }
 }

@@ -31,6 +31,9 @@ extension Request {
       }
     case .removeNode(let remove):
       try checkText(remove.target, upTo: Limit.target, "Command.RemoveNode.target")
+    case .changeRole(let wish):
+      try checkText(wish.target, upTo: Limit.target, "Command.ChangeRole.target")
+      try wish.endpoints?.checkLimits()
     case .refreshEndpoints(let refreshed):
       try refreshed.endpoints.checkLimits()
       try checkText(refreshed.version, upTo: Limit.version, "EndpointRefreshed.version")
@@ -152,6 +155,13 @@ extension WireCommand {
           $0.target = remove.target
           $0.force = remove.force
         })
+    case .changeRole(let wish):
+      command = .changeRole(
+        .with {
+          $0.target = wish.target
+          $0.role = WireNodeRole(wish.role)
+          if let endpoints = wish.endpoints { $0.endpoints = WireEndpoints(endpoints) }
+        })
     case .refreshEndpoints(let refreshed):
       command = .refreshEndpoints(WireEndpointRefreshed(refreshed))
     case .assignRoles(let assigned): command = .assignRoles(WireRoleAssigned(assigned))
@@ -204,7 +214,13 @@ extension Command {
       guard !wire.target.isEmpty else { throw .missing("Command.ExitMaintenance.target") }
       self = .exitMaintenance(wire.target)
     case .changePolicy(let wire): self = .changePolicy(PolicyChanged(wire))
-    case .changeRole: throw .missing("Command.changeRole")
+    case .changeRole(let wire):
+      guard !wire.target.isEmpty else { throw .missing("Command.ChangeRole.target") }
+      self = .changeRole(
+        ChangeRole(
+          target: wire.target,
+          role: try known(wire.role, as: NodeRole.self, "Command.ChangeRole.role"),
+          endpoints: wire.hasEndpoints ? try Endpoints(wire.endpoints) : nil))
     case .issueCertificate: throw .missing("Command.issueCertificate")
     case nil: throw .missing("Command.command")
     }

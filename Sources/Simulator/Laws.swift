@@ -82,7 +82,10 @@ struct Laws {
       case (.nodeReplaced(let replaced), .rolesSettled): replaced.joint
       case (.roleAssigned(let assigned), .nodeLeft), (.roleAssigned(let assigned), .nodeRemoved):
         assigned.departing != nil && !assigned.joint
-      case (.rolesSettled, .nodeLeft), (.rolesSettled, .nodeRemoved): true
+      case (.roleAssigned(let assigned), .nodeDemoted):
+        assigned.departing != nil && !assigned.joint
+      case (.rolesSettled, .nodeLeft), (.rolesSettled, .nodeRemoved), (.rolesSettled, .nodeDemoted):
+        true
       default: false
       }
     if !follows {
@@ -299,7 +302,7 @@ struct Laws {
         (.nodeSuspected, nil), (.nodeRecovered, nil), (.replicaLost, nil), (.replicaRefetched, nil),
         (.maintenanceExited, nil),
         (.rolesSettled, .leave), (.rolesSettled, .join),
-        (.rolesSettled, .removeNode):
+        (.rolesSettled, .removeNode), (.rolesSettled, .changeRole):
         true
       case (.roleAssigned(let assigned), let command):
         (assigned.departing == nil) == (command == nil)
@@ -346,6 +349,7 @@ struct Laws {
     case (.join(let join), .clusterFormed(let formed)): formed.first == join.node
     case (.leave(let id), .nodeLeft(let left)): left.node == id
     case (.removeNode, .nodeRemoved): true
+    case (.changeRole(let wish), _): event.gives(wish)
     case (.changePolicy, .policyChanged), (.changePolicy, .clusterFormed): true
     case (.enterMaintenance, .maintenanceEntered), (.exitMaintenance, .maintenanceExited): true
     case (.refreshEndpoints(let wanted), .endpointRefreshed(let refreshed)):

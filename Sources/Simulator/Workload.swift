@@ -84,6 +84,7 @@ struct Workload {
       guard operation.state == .open else { return false }
       switch operation.request.command {
       case .leave, .removeNode: return true
+      case .changeRole(let wish): return wish.role == .worker
       default: return false
       }
     }
@@ -173,7 +174,7 @@ struct Workload {
     case ..<82:
       return drawRefresh(active)
     case ..<85:
-      return options.upkeep ? drawUpkeep(active) : drawRefresh(active)
+      return options.upkeep ? drawUpkeep(active, options) : drawRefresh(active)
     default:
       return drawDeparture(truth, servers, active)
     }
@@ -187,7 +188,10 @@ struct Workload {
     return dice.chance(percent: 5) ? dice.pick(active)?.name : nil
   }
 
-  private mutating func drawUpkeep(_ active: [Member]) -> (command: Command, asked: NodeID?)? {
+  private mutating func drawUpkeep(
+    _ active: [Member], _ options: WorldOptions
+  ) -> (command: Command, asked: NodeID?)? {
+    if dice.chance(percent: 40) { return drawRole(active, options) }
     if dice.chance(percent: 15) {
       let voters: [UInt32] = [1, 3, 3, 3, 5]
       return (.changePolicy(PolicyChanged(voters: dice.pick(voters))), nil)
@@ -197,6 +201,28 @@ struct Workload {
     }
     return dice.pick(active).map {
       (.enterMaintenance(.init(target: $0.name, seconds: Int64(1 + dice.below(20)))), nil)
+    }
+  }
+
+  /// Promotes a worker where the control plane may grow, else demotes one of it.
+  private mutating func drawRole(
+    _ active: [Member], _ options: WorldOptions
+  ) -> (command: Command, asked: NodeID?)? {
+    let there = active.filter { !lost.contains($0.id) }
+    let servers = there.filter(\.isControlPlane)
+    let workers = there.filter { !$0.isControlPlane }
+    if servers.count <= options.controlPlane, dice.chance(percent: 60),
+      let worker = dice.pick(workers)
+    {
+      var place = worker.record.endpoints
+      place.datastore = Address(host: place.cluster.host, port: 19_001)
+      place.apiserver = Address(host: place.cluster.host, port: 16_443)
+      let wish = Command.ChangeRole(
+        target: worker.id.description, role: .controlPlane, endpoints: place)
+      return (.changeRole(wish), nil)
+    }
+    return dice.pick(servers).map {
+      (.changeRole(.init(target: $0.id.description, role: .worker)), nil)
     }
   }
 
@@ -227,5 +253,22 @@ struct Workload {
     }
     let target = dice.chance(percent: 50) ? member.name : member.id.description
     return (.removeNode(.init(target: target, force: dice.chance(percent: 60))), nil)
+  }
+}
+
+extension Event {
+  /// Whether it made the node what was wished for.
+  func gives(_ wish: Command.ChangeRole) -> Bool {
+    switch self {
+    case .nodePromoted(let promoted):
+      wish.role == .controlPlane && wish.target == promoted.node.description
+    case .nodeDemoted(let demoted):
+      wish.role == .worker && wish.target == demoted.node.description
+    case .nodeJoined(let joined):
+      wish.role == joined.node.role && wish.target == joined.node.id.description
+    case .clusterFormed(let formed):
+      wish.role == formed.first.role && wish.target == formed.first.id.description
+    default: false
+    }
   }
 }

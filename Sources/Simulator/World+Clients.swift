@@ -28,6 +28,12 @@ extension World {
       if let node = workload.dice.pick(nodes.filter(\.isUp)) { read(at: node) }
       return
     }
+    // A worker takes up a role only once it has given up the one before.
+    if case .changeRole(let wish) = command, wish.role == .controlPlane,
+      let index = NodeID(wish.target).flatMap({ indexes[$0] }), !nodes[index].isGone
+    {
+      return
+    }
     ask(command, asked: asked, patience: command.mayBeAbandoned ? 10 : nil)
   }
 

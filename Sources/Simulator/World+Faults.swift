@@ -102,8 +102,8 @@ extension World {
   /// Loses a machine for good, if the others could do without it, whatever was under way.
   private func loseIfBearable(_ victim: SimulatedNode) throws(Violation) {
     let truth = laws.truth
-    let members = nodes.filter { truth.node($0.id)?.isActive == true }
-    guard members.count >= 4, truth.node(victim.id)?.isActive == true,
+    let members = nodes.filter { truth.isServer($0.id) }
+    guard members.count >= 4, truth.isServer(victim.id),
       members.allSatisfy({ $0.isUp && $0.running?.replica.cluster.lastIndex == truth.lastIndex }),
       truth.joint == nil, truth.departure == nil, truth.voters.count == 3,
       !workload.isDeparting, !truth.nodes.contains(where: { workload.lost.contains($0.id) }),
@@ -126,9 +126,9 @@ extension World {
       else { return }
       node.lost = nil
     }
-    let members = nodes.filter { truth.node($0.id)?.isActive == true }
+    let members = nodes.filter { truth.isServer($0.id) }
     guard truth.voters.count >= 3, truth.joint == nil, truth.departure == nil,
-      truth.node(victim.id)?.isActive == true, !workload.isDeparting,
+      truth.isServer(victim.id), !workload.isDeparting,
       !truth.nodes.contains(where: { workload.lost.contains($0.id) }),
       members.allSatisfy({ $0.isUp && $0.disk.syncedLast >= truth.lastIndex }),
       // What is decided and not yet committed may come to need the victim alone.

@@ -252,11 +252,30 @@ extension World {
     case .nodeReplaced(let replaced): gone = replaced.node
     case .nodeLeft(let left): gone = left.node
     case .nodeRemoved(let removed): gone = removed.node
+    case .nodeDemoted(let demoted): gone = demoted.node
+    case .nodePromoted(let promoted): return takeUpRole(promoted.node)
     default: return
     }
     // It runs on for a while, as something that does not know, or does not care.
     guard let index = indexes[gone] else { return }
     schedule(.stop(index), after: faultDice.spread(10 * millisecond, 20 * second))
+  }
+
+  /// A worker begins to run as a control-plane node, on an empty disk. One that never noticed that it
+  /// was a worker for a while goes on.
+  private func takeUpRole(_ id: NodeID) {
+    guard let record = truth.node(id)?.record else { return }
+    let node = indexes[id].map { nodes[$0] } ?? addNode(record)
+    if node.isGone {
+      node.isGone = false
+      node.disk.install(SimulatedDisk.Image())
+      node.diskBoot = 0
+      node.memory = []
+      node.images = []
+      node.lost = nil
+      node.lostUpTo = nil
+    }
+    schedule(.start(node.index), after: faultDice.spread(millisecond, 2 * second))
   }
 
   static func describe(_ input: ReplicaInput) -> String {
@@ -274,5 +293,12 @@ extension World {
     case .handOver: "hand over"
     case .greeted(let peer, let greeting): "\(peer) greets, boot \(greeting.boot)"
     }
+  }
+}
+
+extension Cluster {
+  /// Whether that node keeps the log.
+  func isServer(_ id: NodeID) -> Bool {
+    node(id).map { $0.isActive && $0.isControlPlane } ?? false
   }
 }

@@ -131,7 +131,7 @@ package final class World {
       guard nodes[index].boot == boot, isStormy else { return }
       statistics.faults[FaultKind.crash.rawValue] += 1
       try crashForAWhile(nodes[index])
-    case .stop(let index): try switchOff(nodes[index])
+    case .stop(let index): if !truth.isServer(nodes[index].id) { try switchOff(nodes[index]) }
     case .fault(let kind): try inject(kind)
     case .mend(let cuts):
       guard isStormy else { return }

@@ -76,7 +76,7 @@ package struct WorldOptions: Sendable {
   package var maxUncommittedBytes = 16 << 20
   /// Out of a hundred requests, so many are reads.
   package var readShare: UInt64 = 20
-  /// Somebody takes nodes into maintenance and changes the policy.
+  /// Somebody takes nodes into maintenance, changes the policy, promotes and demotes nodes.
   package var upkeep = false
   /// Out of a hundred worlds that heal, so many heal without a minority of the voters at first.
   package var absenceShare: UInt64 = 0

@@ -23,7 +23,7 @@ struct Muster: AsyncParsableCommand {
         name: "The cluster",
         subcommands: [
           Status.self, HealthCommand.self, Nodes.self, AddNode.self, RemoveNode.self,
-          TokenCommand.self, Maintenance.self, PolicyCommand.self,
+          RoleCommand.self, TokenCommand.self, Maintenance.self, PolicyCommand.self,
         ]),
       CommandGroup(
         name: "What happened",

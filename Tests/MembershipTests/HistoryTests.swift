@@ -118,13 +118,26 @@ import Testing
       case 52..<62: return .suspect(chance(50) ? stage.cluster.controlPlane.last?.id ?? some : some)
       case 62..<70: return .recover(chance(50) ? stage.cluster.controlPlane.last?.id ?? some : some)
       case 70..<80: return .settle
-      case 80..<86: return upkeep(some)
+      case 80..<84: return upkeep(some)
+      case 84..<88: return changeRole(some)
       default:
         let leader = stage.cluster.leader ?? NodeID(1)
         let roles = RolePolicy.next(
           stage.cluster, leader: leader, observation: stage.observation)
         return roles.map { .assignRoles($0) } ?? .settle
       }
+    }
+
+    mutating func changeRole(_ some: NodeID) -> Command {
+      let role: NodeRole = chance(50) ? .controlPlane : .worker
+      let node = chance(70) ? stage.cluster.nodes.filter { $0.record.role != role }.last?.id : nil
+      let id = node ?? some
+      let place = stage.cluster.node(id)?.record.endpoints.cluster.host
+      let n = place.flatMap { host in (1...60).first { "127.0.0.\($0)" == host.description } } ?? 1
+      return .changeRole(
+        .init(
+          target: id.description, role: role,
+          endpoints: role == .worker || chance(5) ? nil : endpoints(n)))
     }
 
     mutating func upkeep(_ some: NodeID) -> Command {
@@ -261,6 +274,7 @@ import Testing
     }
     for type in [
       "token.issued", "token.revoked", "node.joined", "node.left", "node.removed",
+      "node.promoted", "node.demoted", "last-control-plane",
       "endpoint.refreshed", "role.assigned", "roles.settled", "node.suspected", "node.recovered",
       "elect", "already", "busy", "token-used", "token-expired", "token-revoked", "token-unknown",
       "key-departed", "name-taken", "address-taken", "node-alive", "node-itself", "reason-missing",

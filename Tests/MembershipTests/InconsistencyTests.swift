@@ -47,6 +47,12 @@ func inconsistency(
       .nodeJoined(NodeJoined(node: record(8), token: TokenID(4))),
       .nodeLeft(NodeLeft(node: nobody)), .nodeLeft(NodeLeft(node: NodeID(1))),
       .nodeRemoved(NodeRemoved(node: NodeID(1), forced: true)),
+      .nodePromoted(NodePromoted(node: nobody, endpoints: endpoints(9))),
+      .nodePromoted(NodePromoted(node: NodeID(1), endpoints: endpoints(1))),
+      .nodePromoted(NodePromoted(node: NodeID(4), endpoints: endpoints(4, .worker))),
+      .nodeDemoted(NodeDemoted(node: nobody, endpoints: endpoints(9, .worker))),
+      .nodeDemoted(NodeDemoted(node: NodeID(1), endpoints: endpoints(1, .worker))),
+      .nodeDemoted(NodeDemoted(node: NodeID(4), endpoints: endpoints(4, .worker))),
       .endpointRefreshed(
         EndpointRefreshed(
           node: nobody, endpoints: endpoints(9), apiserverReady: true, version: "")),

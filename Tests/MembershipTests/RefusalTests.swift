@@ -33,6 +33,7 @@ import Testing
       .nodeUnknown("n\u{9b}7", gone: nil), .requestInvalid("its reason is too long"),
       .nodeUnknown("n3", gone: gone), .nodeAmbiguous("10.0.0.1", matches: ["n1", "n2", "n3"]),
       .alone("n1"), .alive("n3"), .replacesAlive("n3"), .itself("n1"), .reasonMissing("n3"),
+      .lastControlPlane("n1", dependents: 0), .unreachable("n3"),
       .lastControlPlane("n1", dependents: 2), loss(.now, ["n1", "n2", "n3"], ["n1"]),
       loss(.after, ["n1", "n2", "n4"], []), loss(.after, ["n1", "n2", "n4", "n5"], ["n1", "n2"]),
       .noSuccessor("n1", candidates: ["n2"]), .noSuccessor("n1", candidates: ["n2", "n3"]),
@@ -70,7 +71,7 @@ import Testing
   func codes() {
     let byCode = Dictionary(grouping: everyKind, by: \.code)
     for (_, kinds) in byCode { #expect(Set(kinds.map(\.exitCode)).count == 1) }
-    #expect(byCode.count == 35)
-    #expect(everyKind.allSatisfy { [1, 2, 3, 6, 7].contains($0.exitCode) })
+    #expect(byCode.count == 36)
+    #expect(everyKind.allSatisfy { [1, 2, 3, 5, 6, 7].contains($0.exitCode) })
   }
 }

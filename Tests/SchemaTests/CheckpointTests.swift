@@ -26,6 +26,7 @@ struct CheckpointTests {
     member.lostSince = time
     member.maintenance = .init(index: 8, since: time, until: time)
     member.lentTo = NodeID(2)
+    member.roleIndex = 6
     let issued = TokenIssued(
       id: TokenID(5),
       secrets: [.init(hash: Samples.digest(0x50), roles: [.controlPlane, .worker])], uses: 3,

@@ -93,6 +93,10 @@ enum Samples {
       "node.replaced_worker",
       .nodeReplaced(NodeReplaced(node: n3, joined: NodeJoined(node: worker, token: token)))
     ),
+    (
+      "node.promoted", .nodePromoted(NodePromoted(node: n2, endpoints: controlPlane.endpoints))
+    ),
+    ("node.demoted", .nodeDemoted(NodeDemoted(node: n2, endpoints: worker.endpoints))),
     ("endpoint.refreshed", .endpointRefreshed(refreshed)),
     (
       "role.assigned",
@@ -102,6 +106,13 @@ enum Samples {
           joint: false))
     ),
     ("role.assigned_departure", .roleAssigned(assigned)),
+    (
+      "role.assigned_demotion",
+      .roleAssigned(
+        RoleAssigned(
+          assignments: [RoleAssigned.Assignment(node: n2, role: nil)], cause: .departure,
+          departing: RoleAssigned.Departing(node: n2, kind: .demote, forced: false), joint: false))
+    ),
     ("roles.settled", .rolesSettled(RolesSettled())),
     ("node.suspected", .nodeSuspected(NodeSuspected(node: n2))),
     ("node.recovered", .nodeRecovered(NodeRecovered(node: n2))),
@@ -142,6 +153,17 @@ enum Samples {
     ),
     ("leave", request(.leave(n2))),
     ("remove-node", request(.removeNode(Command.RemoveNode(target: "n3", force: true)))),
+    (
+      "change-role",
+      request(
+        .changeRole(
+          Command.ChangeRole(
+            target: "n2", role: .controlPlane, endpoints: controlPlane.endpoints)))
+    ),
+    (
+      "change-role_demotion",
+      request(.changeRole(Command.ChangeRole(target: "n2", role: .worker)))
+    ),
     ("refresh-endpoints", request(.refreshEndpoints(refreshed))),
     ("assign-roles", request(.assignRoles(assigned))),
     ("settle", request(.settle)),

@@ -169,6 +169,8 @@ package struct MemberAddress: Codable, Sendable, Equatable {
   package var cluster: String
   /// Hex SHA-256 of its public key.
   package var key: String
+  /// Index of the event that made it a control-plane node; nil from a node that does not say.
+  package var since: UInt64?
 }
 
 /// `GET /v1/endpoints`: the API servers, and the control plane to ask next time.

@@ -165,7 +165,7 @@ extension Daemon {
   }
 
   /// What a new member starts from. The Kubernetes CA's key goes to a control-plane node only.
-  private func joinAnswer(
+  func joinAnswer(
     _ node: ControlPlane, record: NodeRecord, index: UInt64
   ) throws -> JoinAnswer {
     let directory = node.board.directory
@@ -187,7 +187,8 @@ extension Daemon {
         member.datastore.map {
           MemberAddress(
             node: member.id.description, name: member.name, datastore: $0.description,
-            cluster: member.cluster.description, key: member.key.description)
+            cluster: member.cluster.description, key: member.key.description,
+            since: member.since)
         }
       },
       introductions: introductions.map { hex($0.encoded()) },

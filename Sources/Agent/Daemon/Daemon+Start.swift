@@ -157,6 +157,8 @@ extension Daemon {
   func startNode() async throws {
     let hooks = ControlPlane.Hooks(
       departed: { gone in Task { await self.learnOfDeparture(gone) } },
+      demoted: { notice in Task { await self.learnOfDemotion(notice) } },
+      promoted: { Task { await self.learnOfPromotion() } },
       stopped: { failure in self.end.finish(.failure(failure)) })
     let next: Mode
     if let gone = file.departed {

@@ -23,7 +23,13 @@ enum Formation {
       try directory.move(directory.newIdentity, to: directory.identity)
     }
     guard let file = try NodeFile.load(directory) else { return }
-    guard file.role == .controlPlane, directory.exists(directory.newLog) else { return }
+    if file.role == .worker {
+      // It was a control-plane node: the log is not its any more, nor the key that signs.
+      try directory.archive(directory.log, as: "log-\(file.cluster)")
+      return try KubernetesFiles(directory).removeKey()
+    }
+    try directory.remove(directory.workerState)
+    guard directory.exists(directory.newLog) else { return }
     if directory.exists(directory.log) {
       // It was not complete when whoever made it ended.
       try removeTree(directory.newLog, directory)

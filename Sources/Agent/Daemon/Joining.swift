@@ -215,14 +215,13 @@ extension Daemon {
     if let certificate = answer.kubernetesCA {
       try KubernetesFiles(directory).store(certificate: certificate, key: answer.kubernetesKey)
     }
-    try directory.write(
-      try JSON.encode(IntroductionLetter(members: answer.members, chain: answer.introductions)),
-      to: directory.introductions)
+    try IntroductionLetter(members: answer.members, chain: answer.introductions).save(directory)
     var next = old
     next.cluster = answer.cluster
     next.role = role
     next.joinedBy = joinedBy
     next.departed = nil
+    next.roleIndex = nil
     if role == .worker {
       try directory.write(try JSON.encode(answer.endpoints), to: directory.workerState)
       try ProxyArguments.writeDefaults(directory)
@@ -238,9 +237,9 @@ extension Daemon {
     await announceEndpoints()
   }
 
-  private func prepareEmptyLog(_ next: NodeFile) throws {
+  func prepareEmptyLog(_ next: NodeFile) throws {
     guard let cluster = next.clusterID, let node = next.nodeID else {
-      throw Failure("cannot join: the answer names no cluster", exitCode: 1)
+      throw Failure("cannot begin a log: node.json names no cluster", exitCode: 1)
     }
     try Formation.removeTree(directory.newLog, directory)
     try Formation.createLog(directory, cluster: cluster, node: node, first: nil)

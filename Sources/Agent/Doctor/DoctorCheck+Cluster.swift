@@ -58,7 +58,7 @@ extension DoctorCheck {
       guard let state = facts.state else { return .skip("there is no log") }
       if let departure = state.departure {
         return .warn(
-          "the departure of \(state.name(of: departure.node)), begun at index \(departure.index),"
+          "\(departure.kind.noun) \(state.name(of: departure.node)), begun at index \(departure.index),"
             + " is not finished", fix: facts.muster("health --wait"))
       }
       if let joint = state.joint {

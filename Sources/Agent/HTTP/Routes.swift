@@ -29,6 +29,7 @@ struct Routes: Sendable {
     joins(router)
     history(router)
     page(router)
+    roles(router)
     if isLocal { nodeCommands(router) }
     return router
   }
@@ -255,7 +256,7 @@ struct Routes: Sendable {
   }
 
   /// Lines of progress while `work` runs, then how it ended.
-  private func progress(
+  func progress(
     _ work: @escaping @Sendable (@escaping Report) async throws -> Void
   ) -> Response {
     Response(

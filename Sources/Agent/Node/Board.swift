@@ -213,14 +213,22 @@ final class Board: Sendable {
     guard hello.cluster == directory.cluster else {
       return .refuse(reply: [0], reason: "it is of cluster \(hello.cluster)")
     }
-    if let member = directory.members[key] ?? directory.introduced[key] {
-      guard member.role == .controlPlane, member.id == hello.node else {
-        return .refuse(reply: [0], reason: "\(member.name) is not the control-plane node it says")
+    let known = directory.entry(key)
+    if let known, known.role == .controlPlane || known.id != hello.node {
+      guard known.role == .controlPlane, known.id == hello.node else {
+        return .refuse(reply: [0], reason: "\(known.name) is not the control-plane node it says")
       }
       note(hello)
-      return .accept(peer: member.id.rawValue)
+      return .accept(peer: known.id.rawValue)
     }
-    guard let entry = introduced(by: hello, key: key, directory) else {
+    guard let entry = introduced(by: hello, key: key, directory), entry.since > known?.since ?? 0
+    else {
+      if let known {
+        let reply = DemotionNotice(workerSince: known.since)
+        return .refuse(
+          reply: (try? JSON.encode(reply)) ?? [0],
+          reason: "\(known.name) is a worker since index \(known.since)")
+      }
       return .refuse(reply: [0], reason: "its key is not known here")
     }
     let news = state.withLock { state -> ([PeerTarget], (@Sendable ([PeerTarget]) -> Void)?) in
@@ -292,7 +300,7 @@ final class Board: Sendable {
       if introduction.key == key, introduction.node == hello.node, let datastore = hello.datastore {
         return Directory.Entry(
           id: hello.node, name: hello.node.description, role: .controlPlane, cluster: datastore,
-          datastore: datastore, key: key)
+          datastore: datastore, key: key, since: introduction.index)
       }
     }
     return nil
@@ -352,7 +360,8 @@ extension Event {
   fileprivate var changesMembership: Bool {
     switch self {
     case .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced,
-      .endpointRefreshed, .nodeSuspected, .nodeRecovered, .roleAssigned:
+      .nodePromoted, .nodeDemoted, .endpointRefreshed, .nodeSuspected, .nodeRecovered,
+      .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
       .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:

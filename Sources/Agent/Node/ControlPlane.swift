@@ -23,14 +23,22 @@ final class ControlPlane: Sendable {
   struct Hooks: Sendable {
     /// A member that could be verified says that this node departed.
     var departed: @Sendable (NodeFile.Departure) -> Void
+    /// A member that could be verified says that this node is a worker by now.
+    var demoted: @Sendable (DemotionNotice) -> Void
+    /// The control plane's list names this worker.
+    var promoted: @Sendable () -> Void
     /// The node cannot go on.
     var stopped: @Sendable (Failure) -> Void
 
     init(
       departed: @escaping @Sendable (NodeFile.Departure) -> Void,
+      demoted: @escaping @Sendable (DemotionNotice) -> Void,
+      promoted: @escaping @Sendable () -> Void,
       stopped: @escaping @Sendable (Failure) -> Void
     ) {
       self.departed = departed
+      self.demoted = demoted
+      self.promoted = promoted
       self.stopped = stopped
     }
   }
@@ -76,9 +84,9 @@ final class ControlPlane: Sendable {
     cluster = Cluster()
     board.onPeersChanged { peers in
       links.setPeers(peers)
-      // Who departed dials again, and is then told so.
+      // Who departed or became a worker dials again, and is then told so.
       links.revalidate { [board] key in
-        Digest(bytes: key).map { board.directory.departed[$0] == nil } ?? false
+        Digest(bytes: key).map { board.directory.admits($0) } ?? false
       }
     }
     let driver = try await context.coreLoop.submit {
@@ -262,6 +270,8 @@ final class ControlPlane: Sendable {
         case .refused(_, let reply):
           if let departure = try? JSON.decode(NodeFile.Departure.self, reply) {
             hooks.departed(departure)
+          } else if let notice = try? JSON.decode(DemotionNotice.self, reply) {
+            hooks.demoted(notice)
           }
         case .unreachable(let peer, let reason, let attempt):
           if attempt == 1 { logger.info("no link to \(NodeID(peer)): \(reason)") }

@@ -15,6 +15,8 @@ struct Directory: Sendable {
     var cluster: Address
     var datastore: Address?
     var key: Digest
+    /// Index of the event that gave it its role.
+    var since: UInt64
   }
 
   var cluster: ClusterID
@@ -47,14 +49,24 @@ struct Directory: Sendable {
       next.members[member.record.key] = Entry(
         id: member.id, name: member.name, role: member.record.role,
         cluster: member.record.endpoints.cluster, datastore: member.record.endpoints.datastore,
-        key: member.record.key)
+        key: member.record.key, since: member.roleIndex)
     }
     for gone in state.departed { next.departed[gone.key] = gone }
-    next.introduced = introduced.filter {
-      next.members[$0.key] == nil && next.departed[$0.key] == nil
+    next.introduced = introduced.filter { key, entry in
+      guard next.departed[key] == nil else { return false }
+      return next.members[key].map { $0.role == .worker && $0.since < entry.since } ?? true
     }
     next.endpoints = EndpointsAnswer(state)
     return next
+  }
+
+  /// Who that key belongs to: as the log here has it, or, where the log has not come so far, as
+  /// introduced by a control-plane node. A worker may have been promoted meanwhile.
+  func entry(_ key: Digest) -> Entry? { introduced[key] ?? members[key] }
+
+  /// Whether links with that key may go on.
+  func admits(_ key: Digest) -> Bool {
+    departed[key] == nil && entry(key)?.role != .worker
   }
 
   /// A member's name; its id where it is not known here.
@@ -65,7 +77,7 @@ struct Directory: Sendable {
   /// Where a node's datastore is, as the log or an introduction has it.
   func datastore(of node: UInt64) -> Address? {
     let known = members.values.first { $0.id.rawValue == node }
-    return (known ?? introduced.values.first { $0.id.rawValue == node })?.datastore
+    return known?.datastore ?? introduced.values.first { $0.id.rawValue == node }?.datastore
   }
 
   /// Control-plane nodes to keep links with, this node not among them.

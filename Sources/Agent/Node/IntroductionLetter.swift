@@ -16,6 +16,10 @@ struct IntroductionLetter: Codable, Sendable {
     }
   }
 
+  func save(_ directory: DataDirectory) throws(Failure) {
+    try directory.write(try JSON.encode(self), to: directory.introductions)
+  }
+
   /// An empty one if there is no file.
   static func load(_ directory: DataDirectory) throws -> IntroductionLetter {
     guard let bytes = try directory.read(directory.introductions) else { return .init() }
@@ -30,6 +34,6 @@ extension Directory.Entry {
     else { return nil }
     self.init(
       id: id, name: member.name, role: .controlPlane, cluster: cluster, datastore: datastore,
-      key: key)
+      key: key, since: member.since ?? 0)
   }
 }

@@ -171,6 +171,13 @@ final class WorkerNode: Sendable {
         lastContact.withLock { $0 = ReplicaDriver.now() }
         let isNews = take(try JSON.decode(EndpointsAnswer.self, body))
         failures = 0
+        if endpoints.servers.contains(where: isItself) {
+          hooks.promoted()
+          // If nothing comes of it, it is told again.
+          try? await Task.sleep(for: .seconds(1))
+          wait = 0
+          continue
+        }
         // One that does not wait is not asked without end.
         if !isNews, wait > 0, ReplicaDriver.now() &- begin < 500_000_000 {
           try? await Task.sleep(for: .seconds(1))
@@ -278,6 +285,17 @@ final class WorkerNode: Sendable {
 
   // MARK: Asking
 
+  /// What this node begins with as a control-plane node.
+  /// - Throws: `Failure`, `APIError` if nobody has it.
+  func membership() async throws -> JoinAnswer {
+    try JSON.decode(
+      JoinAnswer.self, try await askAny("/v1/membership", timeout: .seconds(5)))
+  }
+
+  private func isItself(_ server: EndpointsAnswer.Server) -> Bool {
+    server.node == context.file.node
+  }
+
   /// A text from the control plane, for commands typed on this worker.
   func ask(_ path: String) async throws -> String {
     String(decoding: try await askAny(path, timeout: .seconds(5)), as: UTF8.self)
@@ -298,7 +316,9 @@ final class WorkerNode: Sendable {
   ) async throws -> [UInt8] {
     let known = state.withLock { $0 }
     let ill = Set(proxy.backends.filter { $0.trouble != nil }.map(\.address.host))
-    let now = Random.shuffled(known.list.servers).map { ($0, Address($0.cluster)) }
+    let now = Random.shuffled(known.list.servers.filter { !isItself($0) }).map {
+      ($0, Address($0.cluster))
+    }
     // Whose API server is ill may be ill itself: it is asked after the others.
     let moved = now.compactMap { server, address in
       address.flatMap { context.settings.moved($0, of: server.name) }.map { (server, Address?($0)) }

@@ -66,6 +66,11 @@ struct KubernetesFiles {
       })
   }
 
+  /// Only control-plane nodes may sign.
+  func removeKey() throws(Failure) {
+    if directory.exists(key) { try directory.remove(key) }
+  }
+
   func remove() throws {
     guard directory.exists(directory.kubernetes) else { return }
     try directory.remove(key)
