@@ -208,7 +208,7 @@ extension Daemon {
     if let seconds = try query.number("wait") {
       let end = ReplicaDriver.now() &+ min(seconds, 86400) * 1_000_000_000
       while await !node.driver.confirm(timeout: .milliseconds(500)) {
-        guard ReplicaDriver.now() < end else {
+        guard ReplicaDriver.now() < end, !node.board.isClosed else {
           throw APIError(
             "timed out: \(unreadiness ?? "no leader confirmed its state in time")",
             code: "timed-out", exitCode: 7)

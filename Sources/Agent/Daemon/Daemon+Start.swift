@@ -138,18 +138,32 @@ extension Daemon {
     await announceEndpoints()
   }
 
+  /// In an order that lets nobody down who asked: another leads before anything ends, then what was
+  /// asked is answered, and the node ends last.
   private func stop() async {
-    let local = servers.withLock { servers in
-      defer { servers.local = nil }
-      return servers.local
+    state.withLock { $0.isStopping = true }
+    if case .controlPlane(let node) = mode {
+      await node.handOver()
+      // Long polls are answered now, and streams end.
+      node.board.close()
+      // Whoever goes on asking over an open connection is told with an answer to go elsewhere.
+      try? await Task.sleep(for: Self.farewell)
     }
-    async let stoppedNode: Void = stopNode()
-    await stopClusterServers()
+    let (local, kubernetes) = servers.withLock { servers in
+      defer { (servers.local, servers.kubernetes) = (nil, nil) }
+      return (servers.local, servers.kubernetes)
+    }
+    async let stoppedKubernetes: Void? = kubernetes?.stop()
+    async let stoppedCluster: Void = stopClusterServers()
     await local?.stop()
-    await stoppedNode
+    _ = await (stoppedKubernetes, stoppedCluster)
+    await stopNode()
     if let client = servers.withLock({ $0.client }) { await client.shutdown() }
     try? directory.remove(directory.socket)
   }
+
+  /// How long answers say that the connection closes before it does.
+  private static let farewell = Duration.milliseconds(100)
 
   // MARK: The node
 
@@ -269,7 +283,9 @@ extension Daemon {
       defer { servers.cluster = [] }
       return servers.cluster
     }
-    for server in running { await server.stop() }
+    await withTaskGroup(of: Void.self) { stops in
+      for server in running { stops.addTask { await server.stop() } }
+    }
   }
 
   private func startLocalServer() async throws {

@@ -27,6 +27,8 @@ package final class Daemon: Sendable {
     var mode = Mode.starting
     var identity: NodeIdentity
     var file: NodeFile
+    /// The process is about to end.
+    var isStopping = false
     /// A join or a leave is under way.
     var changing: String?
     /// What a verified member told while a leave was under way: it is through.
@@ -69,6 +71,7 @@ package final class Daemon: Sendable {
 
   var directory: DataDirectory { settings.dataDirectory }
   var mode: Mode { state.withLock { $0.mode } }
+  var isStopping: Bool { state.withLock { $0.isStopping } }
   var identity: NodeIdentity { state.withLock { $0.identity } }
   var file: NodeFile { state.withLock { $0.file } }
 
@@ -126,7 +129,8 @@ package final class Daemon: Sendable {
 
   /// Why this node cannot serve; nil if it can.
   var unreadiness: String? {
-    switch mode {
+    if isStopping { return "stopping" }
+    return switch mode {
     case .starting: "starting"
     case .departed: "this node departed from its cluster"
     case .worker(let worker): worker.unreadiness

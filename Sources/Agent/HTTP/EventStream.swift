@@ -59,7 +59,7 @@ struct EventStream: Sendable {
     }
     guard follows else { return }
     var next = applied + 1
-    while !Task.isCancelled, next <= filter.to {
+    while !Task.isCancelled, !node.board.isClosed, next <= filter.to {
       let now = await node.board.applied.wait(above: next - 1, timeout: .seconds(15))
       guard now >= next else { continue }
       var more = filter

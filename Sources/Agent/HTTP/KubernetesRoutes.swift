@@ -25,6 +25,7 @@ struct KubernetesRoutes: HTTPResponder {
     } catch {
       response = Self.response(.failed(error))
     }
+    if daemon.isStopping { response.headers[.connection] = "close" }
     return request.method == .head ? response.createHeadResponse() : response
   }
 

@@ -75,7 +75,8 @@ struct PageStream: Sendable {
 
   /// Whether this node still is what it was when the page asked.
   private var isCurrent: Bool {
-    if case .controlPlane(let current) = daemon.mode { current === node } else { false }
+    guard case .controlPlane(let current) = daemon.mode, current === node else { return false }
+    return !node.board.isClosed
   }
 
   private var pulse: String {

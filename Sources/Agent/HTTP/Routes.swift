@@ -22,6 +22,7 @@ struct Routes: Sendable {
 
   func router() -> AgentRouter {
     let router = AgentRouter(context: AgentRequestContext.self)
+    router.add(middleware: Parting(daemon: daemon))
     if isLocal { router.add(middleware: Warning(daemon: daemon)) }
     health(router)
     reads(router)

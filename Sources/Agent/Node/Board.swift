@@ -35,6 +35,7 @@ final class Board: Sendable {
     /// The endpoint list that each worker has, by what it last asked here with, and when.
     var polls: [NodeID: (index: UInt64, at: UInt64)] = [:]
     var onPeers: (@Sendable ([PeerTarget]) -> Void)?
+    var isClosed = false
   }
   private let state: Mutex<State>
   /// The answer to followers of the endpoints, as it was encoded last.
@@ -84,6 +85,8 @@ final class Board: Sendable {
 
   var appliedIndex: UInt64 { state.withLock { $0.appliedIndex } }
   var leader: NodeID? { state.withLock { $0.leader } }
+  /// Whether the node is about to stop: whoever follows it ends.
+  var isClosed: Bool { state.withLock { $0.isClosed } }
 
   /// Seconds since a leader was last known; 0 while one is.
   var leaderless: Duration {
@@ -178,7 +181,9 @@ final class Board: Sendable {
     }
   }
 
+  /// Nobody waits here any more.
   func close() {
+    state.withLock { $0.isClosed = true }
     applied.wakeAll()
     endpoints.wakeAll()
     leadershipChanges.wakeAll()

@@ -107,14 +107,18 @@ final class ControlPlane: Sendable {
     return running
   }
 
-  /// Hands leadership over if this node leads, closes the links and the log.
-  func stop() async {
-    if await driver.look({ $0.successor() != nil }) {
-      driver.post(.handOver)
-      _ = await board.waitForLeadership(timeout: .seconds(2)) { leader in
-        leader != nil && leader != self.context.file.nodeID
-      }
+  /// If this node leads and another could, waits until that one does.
+  func handOver() async {
+    guard await driver.look({ $0.successor() != nil }) else { return }
+    driver.post(.handOver)
+    _ = await board.waitForLeadership(timeout: .seconds(2)) { leader in
+      leader != nil && leader != self.context.file.nodeID
     }
+  }
+
+  /// Hands leadership over, closes the links and the log.
+  func stop() async {
+    await handOver()
     await driver.stop()
     await links.shutdown()
     board.close()
