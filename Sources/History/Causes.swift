@@ -56,23 +56,7 @@ extension History {
       }
       add(lost?.index, "told what the node lacked")
     case .roleAssigned(let assigned):
-      for assignment in assigned.assignments {
-        guard let member = before.node(assignment.node) else { continue }
-        if member.datastoreRole == nil, member.roleIndex != member.joinIndex {
-          add(member.roleIndex, "made \(member.name) a control-plane node, without a role yet")
-        } else if member.datastoreRole == nil {
-          add(member.joinIndex, "made \(member.name) a member, without a role yet")
-        } else if member.isSuspected {
-          add(
-            try lastSuspicion(of: member.id, before: recorded.index)?.index,
-            "put \(member.name) under suspicion")
-        } else if assigned.cause == .maintenance {
-          let upkeep = try last(
-            atOrBefore: recorded.index - 1, types: [.maintenanceEntered, .maintenanceExited]
-          ) { $0.concerns(member.id) }
-          add(upkeep?.index, "said whether \(member.name) is meant to be there")
-        }
-      }
+      try addRoles(assigned, before, at: recorded.index, add)
       if causes.isEmpty, [.shortage, .surplus, .spread].contains(assigned.cause) {
         let policy = try last(atOrBefore: recorded.index - 1, types: [.policyChanged]) { _ in true }
         add(policy?.index, "said how many should vote")
@@ -85,6 +69,28 @@ extension History {
       add(session.first, "began the same command")
     }
     return causes.sorted { $0.index < $1.index }
+  }
+
+  private func addRoles(
+    _ assigned: RoleAssigned, _ before: Cluster, at index: UInt64, _ add: (UInt64?, String) -> Void
+  ) throws {
+    for assignment in assigned.assignments {
+      guard let member = before.node(assignment.node) else { continue }
+      if member.datastoreRole == nil, member.roleIndex != member.joinIndex {
+        add(member.roleIndex, "made \(member.name) a control-plane node, without a role yet")
+      } else if member.datastoreRole == nil {
+        add(member.joinIndex, "made \(member.name) a member, without a role yet")
+      } else if member.isSuspected {
+        add(
+          try lastSuspicion(of: member.id, before: index)?.index,
+          "put \(member.name) under suspicion")
+      } else if assigned.cause == .maintenance {
+        let upkeep = try last(
+          atOrBefore: index - 1, types: [.maintenanceEntered, .maintenanceExited]
+        ) { $0.concerns(member.id) }
+        add(upkeep?.index, "said whether \(member.name) is meant to be there")
+      }
+    }
   }
 
   private func addDeparture(

@@ -114,6 +114,7 @@ extension Command {
   var mayChangeConfiguration: Bool {
     switch self {
     case .leave, .removeNode, .changeRole, .assignRoles, .settle: true
+    case .join(let join): join.replaces != nil
     default: false
     }
   }

@@ -80,9 +80,8 @@ struct Laws {
       switch (history[Int(last) - 1].envelope.event, event.envelope.event) {
       case (.roleAssigned(let assigned), .rolesSettled): assigned.joint
       case (.nodeReplaced(let replaced), .rolesSettled): replaced.joint
-      case (.roleAssigned(let assigned), .nodeLeft), (.roleAssigned(let assigned), .nodeRemoved):
-        assigned.departing != nil && !assigned.joint
-      case (.roleAssigned(let assigned), .nodeDemoted):
+      case (.roleAssigned(let assigned), .nodeLeft), (.roleAssigned(let assigned), .nodeRemoved),
+        (.roleAssigned(let assigned), .nodeDemoted):
         assigned.departing != nil && !assigned.joint
       case (.rolesSettled, .nodeLeft), (.rolesSettled, .nodeRemoved), (.rolesSettled, .nodeDemoted):
         true
@@ -341,10 +340,8 @@ struct Laws {
     switch (command, event) {
     case (.issueToken(let wanted), .tokenIssued(let issued)): wanted == issued
     case (.revokeToken(let id), .tokenRevoked(let revoked)): revoked.id == id
-    case (.join(let join), .nodeJoined(let joined)):
-      joined.node == join.node && join.replaces == nil
-    case (.join(let join), .nodeReplaced(let replaced)):
-      replaced.joined.node == join.node && join.replaces != nil
+    case (.join(let join), .nodeJoined), (.join(let join), .nodeReplaced):
+      event.joined?.node == join.node && (event.type == .nodeReplaced) == (join.replaces != nil)
     case (.join(let join), .rolesSettled): join.replaces != nil
     case (.join(let join), .clusterFormed(let formed)): formed.first == join.node
     case (.leave(let id), .nodeLeft(let left)): left.node == id

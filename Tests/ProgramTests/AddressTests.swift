@@ -70,10 +70,9 @@ extension Program {
         nodes[2].flags += ["--peer", "n2=\(nodes[1].address)"]
         for node in stage.nodes { try node.launch() }
         try await eventually("all are found, by the worker too") {
-          let status = try await nodes[0].run("status", "--format", "json")
-          guard status.code == 0 else { return false }
-          return stage.nodes.allSatisfy { status.out.contains($0.address) }
-            && status.out.contains("\"highAvailability\": true")
+          let status = try await nodes[0].run("status")
+          return status.code == 0 && status.out.contains("high-availability: yes\n")
+            && stage.nodes.allSatisfy { status.out.contains($0.address + ":25000") }
         }
         let provider = URL(fileURLWithPath: worker.data + "/args/traefik/provider.yaml")
         try await eventually("the worker's list has the new addresses") {

@@ -111,12 +111,15 @@ private final class Torment {
     stopped = []
     let servers = nodes(.server)
     let wanted = servers.count >= 3 ? 3 : 1
+    let members = Set((servers + nodes(.worker)).map(\.name))
     try await eventually("the cluster is whole again", within: .seconds(120)) {
       for node in servers {
         guard let status = try? await node.status(), status.pending == nil,
           status.masters.count == wanted, status.highAvailability == (wanted == 3),
-          Set(status.nodes.map(\.name)) == Set((servers + nodes(.worker)).map(\.name)),
-          status.nodes.allSatisfy({ $0.status == "Ready" })
+          members.allSatisfy({ name in
+            status.nodes.contains { $0.name == name && $0.status == "Ready" }
+          }),
+          status.nodes.allSatisfy({ members.contains($0.name) || $0.state == "left" })
         else { return false }
       }
       return true
@@ -131,23 +134,31 @@ private final class Torment {
     let kinds: [(String, () async throws -> Void)] = [
       ("kills", killOne), ("terminations", terminate), ("pauses", pause), ("cuts", cutOff),
       ("joins", joinOne), ("leaves", leaveOne), ("removals", removeOne), ("rebuilds", rebuild),
-      ("maintenances", maintain), ("returns", comeBack),
+      ("role changes", changeRole), ("maintenances", maintain), ("returns", comeBack),
     ]
     guard let (name, action) = one(of: mayLose ? kinds : Array(kinds[4...])) else { return }
     counts[name, default: 0] += 1
-    async let work: Void = append(Int(random.next() % 4) + 1)
+    let work = try begin(Int(random.next() % 4) + 1)
     try await action()
-    try await work
+    try await finish(work)
   }
 
   /// A client issues invitations anywhere; what is acknowledged is remembered.
-  private func append(_ count: Int) async throws {
+  private func begin(_ count: Int) throws -> [(token: String, process: Program.Running)] {
+    var work: [(token: String, process: Program.Running)] = []
     for _ in 0..<count {
-      guard let node = one(of: well(.server)) else { return }
+      guard let node = one(of: well(.server)) else { break }
       let token = random.hex32
-      let outcome = try await node.run(
-        "add-node", "--token", token, "--format", "token", "--uses", "1", "--timeout", "10s")
-      if outcome.code == 0 { tokens.append(token) }
+      let process = try node.begin(
+        "add-node", "--token", token, "--format", "token", "--timeout", "10s")
+      work.append((token, process))
+    }
+    return work
+  }
+
+  private func finish(_ work: [(token: String, process: Program.Running)]) async throws {
+    for (token, process) in work where try await process.ended().code == 0 {
+      tokens.append(token)
     }
   }
 
@@ -167,7 +178,7 @@ private final class Torment {
     guard let node = one(of: well(.server)), let agent = node.agent else { return }
     _ = kill(agent.id, SIGSTOP)
     stopped.insert(node.name)
-    try await append(2)
+    try await finish(try begin(2))
     _ = kill(agent.id, SIGCONT)
     stopped.remove(node.name)
   }
@@ -259,6 +270,23 @@ private final class Torment {
     set(node, .worker)
   }
 
+  /// A worker becomes a control-plane node, or one of those a worker.
+  private func changeRole() async throws {
+    let demotes = nodes(.server).count > 3
+    guard let node = one(of: well(demotes ? .server : .worker)),
+      let host = one(of: well(.server).filter { $0 !== node })
+    else { return }
+    let words = ["role", node.name, demotes ? "worker" : "control-plane", "--timeout"]
+    var change = try await host.run(words + ["30s"])
+    if change.code == 3 { return }
+    if change.code != 0 {
+      try await comeBack()
+      change = try await host.run(words + ["60s"])
+    }
+    #expect(change.code == 0, "\(node.name) keeps its role: \(change)")
+    set(node, demotes ? .worker : .server)
+  }
+
   private func maintain() async throws {
     guard let node = one(of: nodes(.server)), let host = one(of: well(.server)) else { return }
     _ = try await host.run(["maintenance", "enter", node.name, "--for", "3s"])
@@ -282,11 +310,19 @@ private final class Torment {
       let count = events.components(separatedBy: digest).count - 1
       #expect(count == 1, "the acknowledged invitation \(digest) is there \(count) times")
     }
-    let wanted = try await first.succeed("provider")
+    let told = try await first.succeed("provider").split(separator: "\n")
+    let wanted = told.drop { $0.hasPrefix("#") }.map { $0 + "\n" }.joined()
     for worker in nodes(.worker) {
       let file = URL(fileURLWithPath: worker.data + "/args/traefik/provider.yaml")
-      try await eventually("\(worker.name) has the right list") {
-        try String(contentsOf: file, encoding: .utf8) == wanted
+      do {
+        try await eventually("\(worker.name) has the right list") {
+          try String(contentsOf: file, encoding: .utf8) == wanted
+        }
+      } catch {
+        let found = (try? String(contentsOf: file, encoding: .utf8)) ?? "nothing"
+        Issue.record(
+          "\(error): it has\n\(found)\nand not\n\(wanted)\(try await worker.run("status"))")
+        throw error
       }
     }
   }
