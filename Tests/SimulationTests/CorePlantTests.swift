@@ -16,6 +16,7 @@ import Testing
       options.maxMessageBytes = 1 << 20
       options.maxInflightMessages = 64
       options.maxUncommittedBytes = 16 << 20
+      options.upkeep = false
       shape(&options)
       return options
     }

@@ -38,6 +38,7 @@ import Testing
     for seed in 1...UInt64(planted.seeds) {
       var options = WorldOptions.violent(seed: seed, duration: planted.seconds * second)
       options.plant = planted.plant
+      options.upkeep = false
       guard let violation = World.run(options).violation else { continue }
       #expect(planted.laws.contains(violation.law), "\(violation)")
       return

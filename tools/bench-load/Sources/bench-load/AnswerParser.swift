@@ -4,6 +4,8 @@ struct AnswerParser {
   struct Malformed: Error {}
 
   private var bytes: [UInt8] = []
+  /// Whether the last answer said that its connection closes.
+  private(set) var closes = false
 
   mutating func take(_ more: some Sequence<UInt8>) { bytes += more }
 
@@ -16,6 +18,7 @@ struct AnswerParser {
       throw Malformed()
     }
     let text = String(decoding: head, as: UTF8.self).lowercased()
+    closes = Self.header("connection", in: text) == "close"
     let start = end + 4
     if let length = Self.header("content-length", in: text) {
       guard let count = Int(length) else { throw Malformed() }

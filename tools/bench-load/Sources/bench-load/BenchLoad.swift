@@ -18,9 +18,12 @@ enum BenchLoad {
     usage: bench-load load     PEER --servers H:P,... --cert FILE --key FILE
                                [--clients N] [--seconds S] [--count N] [--bytes N]
            bench-load failover PEER --servers H:P,... --cert FILE --key FILE
-                               --process PID [--signal kill|stop]
+                               --process PID [--signal kill|stop|usr1]
+           bench-load steady   PEER --servers H:P,... --cert FILE --key FILE --stop FILE
+                               [--clients N]
            bench-load follow   muster --servers H:P --cert FILE --key FILE [--clients N]
-    PEER is muster or etcd; --servers of failover are the survivors.
+    PEER is muster or etcd; --servers of failover are the survivors; steady asks until there is
+    a file at --stop.
     """
 
   static func main() {
@@ -71,10 +74,16 @@ enum BenchLoad {
       guard let process = pid_t(try text("process")), process > 1 else {
         throw Usage("--process is not a process id")
       }
-      let signal = given["signal"] == "stop" ? SIGSTOP : SIGKILL
+      let signals = ["kill": SIGKILL, "stop": SIGSTOP, "usr1": SIGUSR1]
+      guard let signal = signals[given["signal"] ?? "kill"] else { throw Usage(help) }
       let time = try Failover.run(
         access, survivors: servers, process: process, signal: signal, on: group.next())
       print(time.map { "milliseconds=\($0 / 1_000_000)" } ?? "milliseconds=none")
+    case "steady":
+      print(
+        try Steady.run(
+          access, servers: servers, clients: max(1, Int(try number("clients", 6))),
+          stop: try text("stop"), on: group.next()))
     case "follow":
       try Following.run(
         access, server: servers[0], count: Int(try number("clients", 1)), on: group.next())
