@@ -64,6 +64,7 @@ extension Event {
       case .tokenRevoked(let revoked): [("token", .text(revoked.id.description))]
       case .nodeJoined(let joined):
         joined.node.fields + [("token", .text(joined.token.description))]
+          + (joined.bundle.map { [("bundle", .text($0.description))] } ?? [])
       case .nodeLeft(let left): [node(left.node)]
       case .nodeRemoved(let removed): [node(removed.node), ("forced", .truth(removed.forced))]
       case .endpointRefreshed(let refreshed):

@@ -20,7 +20,7 @@ extension Cluster {
       throw .nameTaken(record.name, by: holder.id)
     }
     try requireFree(record.endpoints, for: record.id)
-    return scene.append(.nodeJoined(NodeJoined(node: record, token: token)))
+    return scene.append(.nodeJoined(NodeJoined(node: record, token: token, bundle: join.bundle)))
   }
 
   private func redeemable(

@@ -29,9 +29,13 @@ package enum Command: Hashable, Sendable {
     package var node: NodeRecord
     /// SHA-256 of the secret that was presented.
     package var secret: Digest
-    package init(node: NodeRecord, secret: Digest) {
+    /// SHA-256 of the files that it will be given; nil if there are none. Whoever answers fills it
+    /// in, so it tells no wish from another.
+    package var bundle: Digest?
+    package init(node: NodeRecord, secret: Digest, bundle: Digest? = nil) {
       self.node = node
       self.secret = secret
+      self.bundle = bundle
     }
   }
 

@@ -23,6 +23,7 @@ extension WireEnvelope.OneOf_Event {
         .with {
           $0.node = WireNodeRecord(event.node)
           $0.token = event.token.rawValue
+          if let bundle = event.bundle { $0.bundle = blob(bundle.bytes) }
         })
     case .nodeLeft(let event): self = .nodeLeft(.with { $0.node = event.node.rawValue })
     case .nodeRemoved(let event):
@@ -138,7 +139,9 @@ extension ClusterImported {
 extension NodeJoined {
   init(_ wire: WireNodeJoined) throws(Malformed) {
     guard wire.hasNode else { throw .missing("NodeJoined.node") }
-    self.init(node: try NodeRecord(wire.node), token: try tokenID(wire.token, "NodeJoined.token"))
+    self.init(
+      node: try NodeRecord(wire.node), token: try tokenID(wire.token, "NodeJoined.token"),
+      bundle: wire.bundle.isEmpty ? nil : try digest(wire.bundle, "NodeJoined.bundle"))
   }
 }
 

@@ -22,6 +22,8 @@ package struct AgentOptions: Sendable {
   package var apiserverPort: Int?
   package var apiserverEndpoint: String?
   package var failureDomain: String?
+  /// Like 90s or 10m.
+  package var hookTimeout: String?
   package var logLevel: String?
   package var logFormat: String?
 
@@ -53,6 +55,7 @@ package struct AgentOptions: Sendable {
     out.apiserverPort = apiserverPort ?? file.apiserverPort
     out.apiserverEndpoint = apiserverEndpoint ?? file.apiserverEndpoint
     out.failureDomain = failureDomain ?? file.failureDomain
+    out.hookTimeout = hookTimeout ?? file.hookTimeout
     out.logLevel = logLevel ?? file.logLevel
     out.logFormat = logFormat ?? file.logFormat
     return out
@@ -69,6 +72,7 @@ package struct AgentOptions: Sendable {
     var apiserverPort: Int?
     var apiserverEndpoint: String?
     var failureDomain: String?
+    var hookTimeout: String?
     var logLevel: String?
     var logFormat: String?
 
@@ -80,6 +84,7 @@ package struct AgentOptions: Sendable {
       case apiserverPort = "apiserver-port"
       case apiserverEndpoint = "apiserver-endpoint"
       case failureDomain = "failure-domain"
+      case hookTimeout = "hook-timeout"
       case logLevel = "log-level"
       case logFormat = "log-format"
     }
@@ -131,7 +136,21 @@ package struct AgentOptions: Sendable {
           throw Failure("--apiserver-endpoint \"\(text)\": \(error)", exitCode: 2)
         }
       },
-      failureDomain: failureDomain ?? "1")
+      failureDomain: failureDomain ?? "1", hookTimeout: try hookSeconds())
+  }
+
+  private func hookSeconds() throws -> Int64 {
+    guard let hookTimeout else { return 60 }
+    let seconds: Int64
+    do throws(Failure) {
+      seconds = try DurationText.seconds(hookTimeout)
+    } catch {
+      throw Failure("--hook-timeout \"\(hookTimeout)\": \(error)", exitCode: 2)
+    }
+    guard seconds <= 86_400 else {
+      throw Failure("--hook-timeout \(hookTimeout): a hook may take a day at most", exitCode: 2)
+    }
+    return seconds
   }
 
   private func nodeName(_ recorded: NodeFile?) throws -> String {

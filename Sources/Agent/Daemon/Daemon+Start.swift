@@ -143,6 +143,7 @@ extension Daemon {
       defer { servers.local = nil }
       return servers.local
     }
+    await hooks.stop(killing: true)
     async let stoppedNode: Void = stopNode()
     await stopClusterServers()
     await local?.stop()
@@ -167,6 +168,7 @@ extension Daemon {
       next = .controlPlane(try await ControlPlane.start(context, hooks: hooks))
     }
     state.withLock { $0.mode = next }
+    startHooks()
     do {
       switch next {
       case .controlPlane(let node): try await startKubernetes(node)
@@ -180,6 +182,7 @@ extension Daemon {
   }
 
   func stopNode() async {
+    await hooks.stop()
     let (mode, kubernetes) = (
       state.withLock { state in
         defer { state.mode = .starting }

@@ -20,6 +20,8 @@ struct LeaveIntent: Codable, Sendable {
   var cluster: String
   /// The departure is known: nothing is asked any more.
   var departed: Bool
+  /// Of the event, where that is known.
+  var index: UInt64?
 
   static func load(_ directory: DataDirectory) throws(Failure) -> LeaveIntent? {
     guard let bytes = try directory.read(directory.leaveIntent) else { return nil }
@@ -61,12 +63,17 @@ extension Daemon {
     }
     intent.departed = true
     try intent.save(directory)
+    let remains = credentials(of: name, isControlPlane: file.role == .controlPlane)
     report(ProgressLine(progress: "give up the cluster: archive the log, make a new identity"))
     try await becomeFresh(intent)
+    try await hooks.finish(
+      .left, index: nil, standing: "this node has left its cluster and is one of its own",
+      report: report)
     report(
       ProgressLine(
         output: "This node has left the cluster and is a cluster of its own again.\n"
-          + "Workloads on \(name) run until the machine is stopped."))
+          + (["Workloads on \(name) run until the machine is stopped."] + remains)
+          .joined(separator: "\n")))
   }
 
   private func askToLeave(
@@ -96,7 +103,7 @@ extension Daemon {
     case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
     }
     switch outcome {
-    case .committed: return
+    case .committed(_, let last): intent.index = last
     case .refused(let code, let exitCode, let message):
       try directory.remove(directory.leaveIntent)
       throw APIError(message, code: code, exitCode: exitCode)
@@ -133,9 +140,11 @@ extension Daemon {
 
   /// A new identity and a cluster of its own. Every step may be done twice.
   func becomeFresh(_ intent: LeaveIntent) async throws {
+    let farewell = await farewell(.left, index: intent.index, actor: settings.name)
     await stopNode()
     await stopClusterServers()
     if file.cluster == intent.cluster {
+      try tellHooks(farewell)
       try directory.archive(directory.log, as: "log-\(intent.cluster)")
       for path in [
         directory.workerState, directory.joinIntent, directory.kubeconfig, directory.provider,
@@ -143,6 +152,7 @@ extension Daemon {
         try directory.remove(path)
       }
       try KubernetesFiles(directory).remove()
+      try directory.removeTree(directory.received)
       try Formation.removeIdentity(directory.newIdentity, directory)
       let identity = try NodeIdentity.loadOrCreate(in: directory.newIdentity)
       _ = try Formation.form(settings, identity: identity, into: directory.newIdentity)
@@ -186,11 +196,15 @@ extension Daemon {
     defer { endChange() }
     guard file.departed == nil else { return }
     logger.error("\(Self.departed(gone).error)")
+    let farewell = await farewell(
+      gone.how == "left" ? .left : .removed, index: gone.index, actor: gone.actor, how: gone.how)
     await stopNode()
+    do { try tellHooks(farewell) } catch { logger.warning("hooks: \(error)") }
     state.withLock { state in
       state.file.departed = gone
       state.mode = .departed(gone)
     }
     try? file.save(directory)
+    startHooks()
   }
 }

@@ -19,6 +19,8 @@ struct Settings: Sendable {
   /// A real kube-apiserver on this node, if there is one.
   var apiserverEndpoint: Address?
   var failureDomain: String
+  /// Seconds that one hook may take.
+  var hookTimeout: Int64 = 60
 
   var clusterAddress: Address { Self.at(address, clusterPort) }
   var datastoreAddress: Address { Self.at(address, datastorePort) }
