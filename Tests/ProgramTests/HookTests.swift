@@ -31,6 +31,11 @@ extension Node {
     _ = rename(path, hooks + "/" + name)
   }
 
+  /// What hooks.json holds.
+  var ledger: String { (try? String(contentsOfFile: data + "/hooks.json", encoding: .utf8)) ?? "" }
+  /// The last event whose hooks have run.
+  var handled: UInt64 { ledger.firstMatch(of: /"handled":(\d+)/).flatMap { UInt64($0.1) } ?? 0 }
+
   private func lines(_ suffix: String) -> [String] {
     let path = folder.appendingPathComponent("\(name).\(suffix)").path
     return ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(separator: "\n")

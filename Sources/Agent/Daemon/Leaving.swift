@@ -6,6 +6,7 @@
 
 import EventLog
 import FoundationEssentials
+import History
 import Logging
 import Membership
 import Replication
@@ -56,6 +57,7 @@ extension Daemon {
         intent.departed = true
       }
     }
+    let before = await viewForHooks()
     if !intent.departed {
       try await askToLeave(
         &intent, actor: actor, timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
@@ -65,15 +67,15 @@ extension Daemon {
     try intent.save(directory)
     let remains = credentials(of: name, isControlPlane: file.role == .controlPlane)
     report(ProgressLine(progress: "give up the cluster: archive the log, make a new identity"))
-    try await becomeFresh(intent)
-    try await hooks.finish(
-      .left, index: nil, standing: "this node has left its cluster and is one of its own",
-      report: report)
+    try await becomeFresh(intent, before: before)
     report(
       ProgressLine(
         output: "This node has left the cluster and is a cluster of its own again.\n"
           + (["Workloads on \(name) run until the machine is stopped."] + remains)
           .joined(separator: "\n")))
+    try await hooks.finish(
+      .left, index: nil, standing: "this node has left its cluster and is one of its own",
+      report: report)
   }
 
   private func askToLeave(
@@ -139,8 +141,9 @@ extension Daemon {
   }
 
   /// A new identity and a cluster of its own. Every step may be done twice.
-  func becomeFresh(_ intent: LeaveIntent) async throws {
-    let farewell = await farewell(.left, index: intent.index, actor: settings.name)
+  /// - Parameter before: what hooks are told of the cluster as it was; nil if that is not known.
+  func becomeFresh(_ intent: LeaveIntent, before: Document? = nil) async throws {
+    let farewell = farewell(.left, index: intent.index, actor: settings.name, before: before)
     await stopNode()
     await stopClusterServers()
     if file.cluster == intent.cluster {
@@ -196,8 +199,9 @@ extension Daemon {
     defer { endChange() }
     guard file.departed == nil else { return }
     logger.error("\(Self.departed(gone).error)")
-    let farewell = await farewell(
-      gone.how == "left" ? .left : .removed, index: gone.index, actor: gone.actor, how: gone.how)
+    let farewell = farewell(
+      gone.how == "left" ? .left : .removed, index: gone.index, actor: gone.actor, how: gone.how,
+      before: await viewForHooks())
     await stopNode()
     do { try tellHooks(farewell) } catch { logger.warning("hooks: \(error)") }
     state.withLock { state in

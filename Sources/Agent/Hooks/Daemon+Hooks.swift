@@ -70,23 +70,27 @@ extension Daemon {
 
   // MARK: Departing
 
-  /// What hooks are told of this node's departure; asked while it still has its log.
-  /// - Parameter index: of the event, where that is known.
-  func farewell(
-    _ hook: HookName, index: UInt64?, actor: String, how: String? = nil
-  ) async -> HookOccasion {
+  /// What hooks are told of the cluster as this node sees it now; nil where it sees nothing.
+  func viewForHooks() async -> Document? {
     let place = hookPlace
-    var before: Document?
-    if case .controlPlane(let node) = mode {
-      let state = await node.driver.look { $0.cluster }
-      before = place.view(state)
-    } else if case .worker(let worker) = mode {
-      before = .object([
+    switch mode {
+    case .controlPlane(let node): return place.view(await node.driver.look { $0.cluster })
+    case .worker(let worker):
+      return .object([
         ("node", place.own[0].document),
         ("controlPlane", .texts(worker.endpoints.servers.map(\.name))),
         ("endpoints", .texts(worker.endpoints.addresses)),
       ])
+    case .starting, .departed: return nil
     }
+  }
+
+  /// What hooks are told of this node's departure.
+  /// - Parameter index: of the event, where that is known.
+  func farewell(
+    _ hook: HookName, index: UInt64?, actor: String, how: String? = nil, before: Document?
+  ) -> HookOccasion {
+    let place = hookPlace
     let data = [("node", Document.text(place.id))] + (how.map { [("how", .text($0))] } ?? [])
     let event = Document.object([
       ("actor", .text(actor)), ("data", .object(data)),
