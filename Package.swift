@@ -84,8 +84,8 @@ let package = Package(
     .target(
       name: "Agent",
       dependencies: [
-        "Raft", "Membership", "Projections", "Schema", "Replication", "EventLog", "History",
-        "Transport",
+        "CLinux", "Raft", "Membership", "Projections", "Schema", "Replication", "EventLog",
+        "History", "Transport",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),

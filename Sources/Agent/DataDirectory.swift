@@ -32,6 +32,12 @@ package struct DataDirectory: Sendable {
   package var introductions: String { identity + "/introductions.json" }
   package var workerState: String { path + "/worker.json" }
   package var configFile: String { path + "/agent.yaml" }
+  package var hooks: String { path + "/hooks.d" }
+  package var hookLedger: String { path + "/hooks.json" }
+  /// What joiners are given, by role.
+  package var bundle: String { path + "/bundle" }
+  /// What this node was given when it joined.
+  package var received: String { path + "/received" }
 
   /// Makes the folder (0700) or checks that it is ours alone.
   package func prepare() throws(Failure) {
@@ -188,14 +194,14 @@ package struct DataDirectory: Sendable {
     }
   }
 
-  private func syncFolder(_ folder: String) throws(Failure) {
+  func syncFolder(_ folder: String) throws(Failure) {
     let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system("open folder", folder) }
     defer { close(descriptor) }
     guard fsync(descriptor) == 0 else { throw .system("sync folder", folder) }
   }
 
-  private static func parent(of path: String) -> String {
+  static func parent(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }

@@ -186,6 +186,7 @@ package struct Seeding {
         if index.isMultiple(of: 100_000) { report("written: \(index) of \(history.head) events") }
       })
     report("put it in its place")
+    try HookLedger.enter(cluster.description, after: history.head, directory)
     try NodeFile(cluster: cluster, firstNode: node, settings).save(
       directory, into: directory.newIdentity)
     return beginning

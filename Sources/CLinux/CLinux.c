@@ -1,9 +1,16 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int clinux_accept(int listener) {
@@ -41,4 +48,62 @@ int clinux_pipe(int ends[2], int size) {
 
 ssize_t clinux_splice(int from, int to, size_t most) {
   return splice(from, NULL, to, NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+}
+
+int clinux_spawn(
+    const char *program, char *const arguments[], char *const environment[], int input, int output,
+    pid_t *child) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t signals;
+  int code = posix_spawn_file_actions_init(&actions);
+  if (code != 0) return code;
+  code = posix_spawnattr_init(&attributes);
+  if (code != 0) {
+    posix_spawn_file_actions_destroy(&actions);
+    return code;
+  }
+  code = posix_spawn_file_actions_adddup2(&actions, input, 0);
+  if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, output, 1);
+  if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, output, 2);
+  if (code == 0) code = posix_spawn_file_actions_addchdir_np(&actions, "/");
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  // All of ours are closed on exec; those of libraries may not be.
+  if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+#endif
+  sigemptyset(&signals);
+  if (code == 0) code = posix_spawnattr_setsigmask(&attributes, &signals);
+  sigfillset(&signals);
+  if (code == 0) code = posix_spawnattr_setsigdefault(&attributes, &signals);
+  if (code == 0) code = posix_spawnattr_setpgroup(&attributes, 0);
+  if (code == 0) {
+    code = posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  }
+  if (code == 0) code = posix_spawn(child, program, &actions, &attributes, arguments, environment);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return code;
+}
+
+int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int clinux_watch_process(pid_t process) {
+#ifdef SYS_pidfd_open
+  return (int)syscall(SYS_pidfd_open, process, 0);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+int clinux_child_ended(pid_t child) {
+  siginfo_t info;
+  info.si_pid = 0;
+  int result = waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT);
+  return (result == 0 && info.si_pid == child) || (result != 0 && errno == ECHILD);
+}
+
+int clinux_exchange(const char *one, const char *other) {
+  return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
 }

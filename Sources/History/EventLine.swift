@@ -62,8 +62,7 @@ extension Event {
       case .leaderElected(let elected): [node(elected.node)]
       case .tokenIssued(let token): token.fields
       case .tokenRevoked(let revoked): [("token", .text(revoked.id.description))]
-      case .nodeJoined(let joined):
-        joined.node.fields + [("token", .text(joined.token.description))]
+      case .nodeJoined(let joined): joined.fields
       case .nodeLeft(let left): [node(left.node)]
       case .nodeReplaced(let replaced): replaced.fields
       case .nodeRemoved(let removed): [node(removed.node), ("forced", .truth(removed.forced))]
@@ -95,11 +94,17 @@ extension Event {
   }
 }
 
+extension NodeJoined {
+  fileprivate var fields: [(String, Document)] {
+    node.fields + [("token", .text(token.description))]
+      + (bundle.map { [("bundle", .text($0.description))] } ?? [])
+  }
+}
+
 extension NodeReplaced {
   fileprivate var fields: [(String, Document)] {
     let moved = RoleAssigned(assignments: assignments, cause: .departure, joint: joint).fields
-    return joined.node.fields
-      + [("token", .text(joined.token.description)), ("replaces", .text(node.description))]
+    return joined.fields + [("replaces", .text(node.description))]
       + (assignments.isEmpty ? [] : moved.filter { $0.0 == "assignments" || $0.0 == "joint" })
   }
 }

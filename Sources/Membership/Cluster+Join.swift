@@ -14,7 +14,7 @@ extension Cluster {
     }
     if let target = join.replaces { return try replace(target, by: join, scene) }
     let token = try requireAdmissible(join, insteadOf: nil, scene)
-    return scene.append(.nodeJoined(NodeJoined(node: record, token: token)))
+    return scene.append(.nodeJoined(NodeJoined(node: record, token: token, bundle: join.bundle)))
   }
 
   /// - Parameter old: whose name and addresses are free for it.

@@ -15,7 +15,8 @@ extension Cluster {
     let old = try resolve(target)
     if old.isActive, isAlive(old.id, scene) { throw .replacesAlive(old.name) }
     let token = try requireAdmissible(join, insteadOf: old.id, scene)
-    var event = NodeReplaced(node: old.id, joined: NodeJoined(node: join.node, token: token))
+    var event = NodeReplaced(
+      node: old.id, joined: NodeJoined(node: join.node, token: token, bundle: join.bundle))
     if old.isActive, old.datastoreRole != nil {
       try requireQuiet()
       guard let leader else { throw .busy("an election") }

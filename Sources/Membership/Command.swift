@@ -33,10 +33,16 @@ package enum Command: Hashable, Sendable {
     /// The member whose place it takes (a name, an id or an address), which must have left or be
     /// out of reach; nil if it is one more.
     package var replaces: String?
-    package init(node: NodeRecord, secret: Digest, replaces: String? = nil) {
+    /// SHA-256 of the files that it will be given; nil if there are none. Whoever answers fills it
+    /// in, so it tells no wish from another.
+    package var bundle: Digest?
+    package init(
+      node: NodeRecord, secret: Digest, replaces: String? = nil, bundle: Digest? = nil
+    ) {
       self.node = node
       self.secret = secret
       self.replaces = replaces
+      self.bundle = bundle
     }
   }
 

@@ -194,9 +194,12 @@ package struct TokenRevoked: Hashable, Sendable {
 package struct NodeJoined: Hashable, Sendable {
   package var node: NodeRecord
   package var token: TokenID
-  package init(node: NodeRecord, token: TokenID) {
+  /// SHA-256 of the files that it was given; nil if there were none.
+  package var bundle: Digest?
+  package init(node: NodeRecord, token: TokenID, bundle: Digest? = nil) {
     self.node = node
     self.token = token
+    self.bundle = bundle
   }
 }
 

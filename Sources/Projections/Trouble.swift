@@ -24,6 +24,12 @@ package struct Trouble: Hashable, Sendable {
   /// What is seen now; nil without an observation.
   package var observed: String?
 
+  package init(name: String, recorded: String?, observed: String?) {
+    self.name = name
+    self.recorded = recorded
+    self.observed = observed
+  }
+
   /// `n3: recorded: suspected by n1 (index 41, 3m12s ago) · observed by n1: no contact for 3m15s`.
   package var sentence: String {
     let parts = [recorded.map { "recorded: \($0)" }, observed]

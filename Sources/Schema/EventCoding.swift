@@ -23,6 +23,7 @@ extension WireEnvelope.OneOf_Event {
         .with {
           $0.node = WireNodeRecord(event.node)
           $0.token = event.token.rawValue
+          if let bundle = event.bundle { $0.bundle = blob(bundle.bytes) }
         })
     case .nodeLeft(let event): self = .nodeLeft(.with { $0.node = event.node.rawValue })
     case .nodeRemoved(let event):
@@ -161,7 +162,9 @@ extension ClusterImported {
 extension NodeJoined {
   init(_ wire: WireNodeJoined) throws(Malformed) {
     guard wire.hasNode else { throw .missing("NodeJoined.node") }
-    self.init(node: try NodeRecord(wire.node), token: try tokenID(wire.token, "NodeJoined.token"))
+    self.init(
+      node: try NodeRecord(wire.node), token: try tokenID(wire.token, "NodeJoined.token"),
+      bundle: wire.bundle.isEmpty ? nil : try digest(wire.bundle, "NodeJoined.bundle"))
   }
 }
 
@@ -254,6 +257,7 @@ extension WireNodeReplaced {
     node = event.node.rawValue
     replacement = WireNodeRecord(event.joined.node)
     token = event.joined.token.rawValue
+    if let files = event.joined.bundle { bundle = blob(files.bytes) }
     assignments = event.assignments.map(WireRoleAssigned.Assignment.init)
     joint = event.joint
   }
@@ -266,7 +270,8 @@ extension NodeReplaced {
       node: try nodeID(wire.node, "NodeReplaced.node"),
       joined: NodeJoined(
         node: try NodeRecord(wire.replacement),
-        token: try tokenID(wire.token, "NodeReplaced.token")),
+        token: try tokenID(wire.token, "NodeReplaced.token"),
+        bundle: wire.bundle.isEmpty ? nil : try digest(wire.bundle, "NodeReplaced.bundle")),
       assignments: try wire.assignments.map { (wire) throws(Malformed) in
         try RoleAssigned.Assignment(wire)
       },

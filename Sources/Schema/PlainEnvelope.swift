@@ -136,7 +136,7 @@ private struct PlainReader {
       guard let node = inside(tag: 0x0a, { $0.nodeRecord() }),
         let token = try? tokenID(varint(tag: 0x10), "")
       else { return nil }
-      return .nodeJoined(NodeJoined(node: node, token: token))
+      return .nodeJoined(NodeJoined(node: node, token: token, bundle: digest(tag: 0x1a)))
     case .endpointRefreshed: return endpointRefreshed()
     case .leaderElected: return node().map { .leaderElected(LeaderElected(node: $0)) }
     case .nodeLeft: return node().map { .nodeLeft(NodeLeft(node: $0)) }

@@ -57,7 +57,13 @@ extension Command {
   /// from another under the same id. Not a defence against an adversary.
   package var fingerprint: UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in serialized(WireCommand(self)) {
+    var wish = self
+    // Asked again, or of another node, a joiner may be given other files; its wish is the same.
+    if case .join(var join) = self {
+      join.bundle = nil
+      wish = .join(join)
+    }
+    for byte in serialized(WireCommand(wish)) {
       hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
     }
     return hash
@@ -147,6 +153,7 @@ extension WireCommand {
           $0.node = WireNodeRecord(join.node)
           $0.secret = blob(join.secret.bytes)
           if let target = join.replaces { $0.replaces = target }
+          if let bundle = join.bundle { $0.bundle = blob(bundle.bytes) }
         })
     case .leave(let node): command = .leave(.with { $0.id = node.rawValue })
     case .removeNode(let remove):
@@ -194,7 +201,8 @@ extension Command {
         Join(
           node: try NodeRecord(wire.node),
           secret: try digest(wire.secret, "Command.Join.secret"),
-          replaces: wire.replaces.isEmpty ? nil : wire.replaces))
+          replaces: wire.replaces.isEmpty ? nil : wire.replaces,
+          bundle: wire.bundle.isEmpty ? nil : try digest(wire.bundle, "Command.Join.bundle")))
     case .leave(let wire): self = .leave(try nodeID(wire.id, "Command.leave"))
     case .removeNode(let wire):
       guard !wire.target.isEmpty else { throw .missing("Command.RemoveNode.target") }

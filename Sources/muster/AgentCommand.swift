@@ -15,9 +15,14 @@ struct AgentCommand: AsyncParsableCommand {
   @OptionGroup var agent: LocalAgent
   @OptionGroup var node: NodeOptions
   @OptionGroup var log: LogOptions
+  @Option(
+    help: ArgumentHelp(
+      "How long one program in DATA_DIR/hooks.d may take (default: 60s).", valueName: "duration"))
+  var hookTimeout: String?
 
   func run() async throws {
     var options = try node.options(agent)
+    options.hookTimeout = hookTimeout ?? environment("MUSTER_HOOK_TIMEOUT")
     options.logLevel = log.level
     options.logFormat = log.format
     try await Daemon.run(options)

@@ -164,7 +164,7 @@ struct DoctorTests {
     #expect(Set(ids) == Set(Self.table.map(\.id)))
     let areas = Set(ids.map { $0.split(separator: "-")[1] })
     #expect(
-      areas == ["SYS", "DIR", "LOG", "ID", "NET", "CLK", "DISK", "HA", "TOK", "PRX", "K8S"])
+      areas == ["SYS", "DIR", "LOG", "ID", "NET", "CLK", "DISK", "HA", "TOK", "PRX", "K8S", "HOOK"])
     #expect(Diagnosis.knows("mu-net-03") && Diagnosis.knows("NET-03") && !Diagnosis.knows("NET"))
   }
 
@@ -249,6 +249,21 @@ extension DoctorTests {
       facts.node = .value(node)
     },
     Case("ID-04", .fail) { $0.peers[0].departure = "removed at index 9 by root@n2" },
+    Case("HOOK-01", .fail) {
+      $0.hooks = HookFolder(programs: [.init(name: "a", path: "/a", refusal: "open to others")])
+    },
+    Case("HOOK-01", .warn) { $0.hooks = HookFolder(idle: ["10-a"]) },
+    Case("HOOK-02", .fail) {
+      var ledger = HookLedger(cluster: "c1", handled: 4)
+      ledger.failures = [
+        HookFailure(
+          key: "joined@c1/5", hook: .joined, index: 5, program: "10-a", reason: "exit code 1",
+          attempts: 2, next: 0)
+      ]
+      $0.hookLedger = .value(ledger)
+    },
+    Case("HOOK-02", .fail) { $0.hookLedger = .broken("hooks.json is damaged") },
+    Case("HOOK-03", .fail) { $0.bundleProblems = ["a.key is a symbolic link"] },
     Case("DISK-01", .fail) { $0.filesystem?.free = 1 << 20 },
     Case("DISK-01", .warn) { $0.filesystem?.free = 1 << 29 },
     Case("DISK-02", .fail) { $0.filesystem?.freeInodes = 9 },

@@ -71,7 +71,7 @@ import Testing
             node: NodeRecord(
               id: node(), name: "n" + text(), role: number(0...1) == 0 ? .worker : .controlPlane,
               endpoints: endpoints(), key: digest(), failureDomain: text(), version: text()),
-            token: token()))
+            token: token(), bundle: number(0...1) == 0 ? nil : digest()))
       case 4:
         .endpointRefreshed(
           EndpointRefreshed(

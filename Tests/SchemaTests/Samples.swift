@@ -75,6 +75,10 @@ enum Samples {
     ),
     ("token.revoked", .tokenRevoked(TokenRevoked(id: token))),
     ("node.joined", .nodeJoined(NodeJoined(node: controlPlane, token: token))),
+    (
+      "node.joined_bundle",
+      .nodeJoined(NodeJoined(node: controlPlane, token: token, bundle: digest(0xa0)))
+    ),
     ("node.joined_worker", .nodeJoined(NodeJoined(node: worker, token: token))),
     ("node.left", .nodeLeft(NodeLeft(node: n3))),
     ("node.removed", .nodeRemoved(NodeRemoved(node: n3, forced: false))),

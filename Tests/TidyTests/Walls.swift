@@ -24,7 +24,7 @@ enum Walls {
       "X509",
     ]),
     "Agent": system.union(foundation).union([
-      "EventLog", "History", "Membership", "Projections", "Raft", "Replication", "Schema",
+      "CLinux", "EventLog", "History", "Membership", "Projections", "Raft", "Replication", "Schema",
       "Transport",
       "AsyncHTTPClient", "Configuration", "Crypto", "HTTPTypes", "Hummingbird", "HummingbirdCore",
       "HummingbirdTLS", "Logging", "Metrics", "NIOCore", "NIOFoundationEssentialsCompat",

@@ -160,6 +160,8 @@ package struct JoinAnswer: Codable, Sendable {
   package var kubernetesCA: String?
   package var kubernetesKey: String?
   package var clock: Int64
+  /// Files for what runs beside muster on the new member; secrets.
+  package var bundle: [BundleFile]?
 }
 
 package struct MemberAddress: Codable, Sendable, Equatable {

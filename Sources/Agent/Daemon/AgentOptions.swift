@@ -24,6 +24,8 @@ package struct AgentOptions: Sendable {
   package var failureDomain: String?
   /// `NAME=ADDRESS`: where nodes are now that moved while this one was down.
   package var peers: [String] = []
+  /// Like 90s or 10m.
+  package var hookTimeout: String?
   package var logLevel: String?
   package var logFormat: String?
 
@@ -56,6 +58,7 @@ package struct AgentOptions: Sendable {
     out.apiserverEndpoint = apiserverEndpoint ?? file.apiserverEndpoint
     out.failureDomain = failureDomain ?? file.failureDomain
     if peers.isEmpty { out.peers = file.peers ?? [] }
+    out.hookTimeout = hookTimeout ?? file.hookTimeout
     out.logLevel = logLevel ?? file.logLevel
     out.logFormat = logFormat ?? file.logFormat
     return out
@@ -73,6 +76,7 @@ package struct AgentOptions: Sendable {
     var apiserverEndpoint: String?
     var failureDomain: String?
     var peers: [String]?
+    var hookTimeout: String?
     var logLevel: String?
     var logFormat: String?
 
@@ -85,6 +89,7 @@ package struct AgentOptions: Sendable {
       case apiserverEndpoint = "apiserver-endpoint"
       case failureDomain = "failure-domain"
       case peers = "peer"
+      case hookTimeout = "hook-timeout"
       case logLevel = "log-level"
       case logFormat = "log-format"
     }
@@ -144,7 +149,8 @@ package struct AgentOptions: Sendable {
           throw Failure("--apiserver-endpoint \"\(text)\": \(error)", exitCode: 2)
         }
       },
-      failureDomain: failureDomain ?? "1", peers: try peerAddresses())
+      failureDomain: failureDomain ?? "1", peers: try peerAddresses(),
+      hookTimeout: try hookSeconds())
     let ports = [settings.clusterPort, settings.datastorePort, settings.apiserverPort]
     guard Set(ports).count == ports.count else {
       throw Failure(
@@ -165,6 +171,20 @@ package struct AgentOptions: Sendable {
       out[parts[0].lowercased()] = try Self.host(String(parts[1]), "--peer")
     }
     return out
+  }
+
+  private func hookSeconds() throws -> Int64 {
+    guard let hookTimeout else { return 60 }
+    let seconds: Int64
+    do throws(Failure) {
+      seconds = try DurationText.seconds(hookTimeout)
+    } catch {
+      throw Failure("--hook-timeout \"\(hookTimeout)\": \(error)", exitCode: 2)
+    }
+    guard seconds <= 86_400 else {
+      throw Failure("--hook-timeout \(hookTimeout): a hook may take a day at most", exitCode: 2)
+    }
+    return seconds
   }
 
   private func nodeName(_ recorded: NodeFile?) throws -> String {

@@ -120,7 +120,10 @@ extension Daemon {
     let actor = await node.driver.look { replica in
       replica.cluster.token(secret: secret).map { "token \($0.token.id)" } ?? wish.name
     }
-    let command = Command.join(.init(node: record, secret: secret, replaces: wish.replaces))
+    // Judged before it is a member: it becomes one with all that it is to be given, or not at all.
+    let bundle = try JoinBundle(for: record.role, directory)
+    let command = Command.join(
+      .init(node: record, secret: secret, replaces: wish.replaces, bundle: bundle.digest))
     var index: UInt64 = 0
     if wish.dryRun {
       let request = Membership.Request(id: id, command: command, actor: actor)
@@ -138,7 +141,9 @@ extension Daemon {
       index = try Self.appended(outcome).first
       _ = await node.board.applied.wait(above: index - 1, timeout: .seconds(5))
     }
-    return try joinAnswer(node, record: record, index: index)
+    var answer = try joinAnswer(node, record: record, index: index)
+    if !wish.dryRun, !bundle.isEmpty { answer.bundle = bundle.encoded }
+    return answer
   }
 
   private static func record(_ wish: JoinRequest, key: Membership.Digest) throws -> NodeRecord {
@@ -202,7 +207,9 @@ extension Daemon {
   func status(_ query: Query) async throws -> Response {
     let format = query.text("format") ?? "pretty"
     if case .worker(let worker) = mode {
-      return Answer.text(try await worker.ask("/v1/status?format=\(format)"))
+      let told = try await worker.ask("/v1/status?format=\(format)")
+      let troubles = format == "pretty" ? hookTroubles.map { $0.sentence + "\n" }.joined() : ""
+      return Answer.text(told + troubles)
     }
     let node = try controlPlane("tell the state")
     if let seconds = try query.number("wait") {
@@ -216,9 +223,9 @@ extension Daemon {
       }
     }
     let sight = try await sight(node, consistent: query.flag("consistent"), query)
-    return Answer.text(
-      try Rendering.status(
-        sight.report(realAPIServers: settings.apiserverEndpoint != nil), format: format))
+    var report = sight.report(realAPIServers: settings.apiserverEndpoint != nil)
+    report.troubles += hookTroubles
+    return Answer.text(try Rendering.status(report, format: format))
   }
 
   func nodes(_ query: Query) async throws -> Response {
@@ -273,6 +280,7 @@ extension Daemon {
   func metrics() async -> String {
     var text = Metrics()
     text.add("muster_info", 1, labels: ["version": Version.program, "node": settings.name])
+    addHooks(&text)
     guard case .controlPlane(let node) = mode else { return text.rendered }
     let sight = await Sight.take(node, patience: .milliseconds(50))
     let report = sight.report(realAPIServers: false)

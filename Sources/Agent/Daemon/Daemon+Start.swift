@@ -149,6 +149,7 @@ extension Daemon {
       // Whoever goes on asking over an open connection is told with an answer to go elsewhere.
       try? await Task.sleep(for: Self.farewell)
     }
+    await hooks.stop(killing: true)
     let (local, kubernetes) = servers.withLock { servers in
       defer { (servers.local, servers.kubernetes) = (nil, nil) }
       return (servers.local, servers.kubernetes)
@@ -183,6 +184,7 @@ extension Daemon {
       next = .controlPlane(try await ControlPlane.start(context, hooks: hooks))
     }
     state.withLock { $0.mode = next }
+    startHooks()
     do {
       switch next {
       case .controlPlane(let node): try await startKubernetes(node)
@@ -196,6 +198,7 @@ extension Daemon {
   }
 
   func stopNode() async {
+    await hooks.stop()
     let (mode, kubernetes) = (
       state.withLock { state in
         defer { state.mode = .starting }

@@ -39,6 +39,7 @@ package final class Daemon: Sendable {
   private let lock: AgentLock
   let settings: Settings
   let logger: Logger
+  let hooks: HookRunner
   /// Carries the replica and the links.
   let coreGroup: MultiThreadedEventLoopGroup
   /// Carries HTTP and the proxy.
@@ -64,6 +65,7 @@ package final class Daemon: Sendable {
     self.lock = lock
     self.settings = settings
     self.logger = logger
+    hooks = HookRunner(settings, logger: logger)
     self.coreGroup = coreGroup
     self.group = group
     state = Mutex(State(identity: identity, file: file))

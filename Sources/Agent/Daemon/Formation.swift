@@ -57,6 +57,7 @@ enum Formation {
     try removeTree(directory.newLog, directory)
     try createLog(directory, cluster: cluster, node: node, first: envelope)
     let file = NodeFile(cluster: cluster, firstNode: node, settings)
+    try HookLedger.enter(file.cluster, after: 0, directory)
     try file.save(directory, into: folder)
     return file
   }

@@ -42,6 +42,7 @@ extension Daemon {
     let connection = try JoinString(parsing: wish.connection)
     let digest = Self.digest(connection.address + "/" + connection.token).description
     if file.joinedBy == digest {
+      try await finishJoinHooks(report)
       if wish.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
       return report(ProgressLine(output: "Successfully joined the cluster."))
     }
@@ -74,9 +75,10 @@ extension Daemon {
   }
 
   private func finish(
-    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, report: Report
+    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, report: @escaping Report
   ) async throws {
     try await switchOver(intent, answer, joinedBy: digest, report: report)
+    try await finishJoinHooks(report)
     report(ProgressLine(progress: "note: local (hostpath) volumes stay on their node"))
     if intent.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
     report(ProgressLine(output: "Successfully joined the cluster."))
@@ -228,6 +230,8 @@ extension Daemon {
     } else if !directory.exists(directory.log) {
       try prepareEmptyLog(next)
     }
+    try receive(answer, report: report)
+    try enterForHooks(next, answer)
     try next.save(directory)
     try Formation.recover(directory)
     state.withLock { $0.file = next }

@@ -6,6 +6,7 @@
 
 import EventLog
 import FoundationEssentials
+import History
 import Logging
 import Membership
 import Replication
@@ -20,6 +21,8 @@ struct LeaveIntent: Codable, Sendable {
   var cluster: String
   /// The departure is known: nothing is asked any more.
   var departed: Bool
+  /// Of the event, where that is known.
+  var index: UInt64?
 
   static func load(_ directory: DataDirectory) throws(Failure) -> LeaveIntent? {
     guard let bytes = try directory.read(directory.leaveIntent) else { return nil }
@@ -54,6 +57,7 @@ extension Daemon {
         intent.departed = true
       }
     }
+    let before = await viewForHooks()
     if !intent.departed {
       try await askToLeave(
         &intent, actor: actor, timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
@@ -61,12 +65,17 @@ extension Daemon {
     }
     intent.departed = true
     try intent.save(directory)
+    let remains = credentials(of: name, isControlPlane: file.role == .controlPlane)
     report(ProgressLine(progress: "give up the cluster: archive the log, make a new identity"))
-    try await becomeFresh(intent)
+    try await becomeFresh(intent, before: before)
     report(
       ProgressLine(
         output: "This node has left the cluster and is a cluster of its own again.\n"
-          + "Workloads on \(name) run until the machine is stopped."))
+          + (["Workloads on \(name) run until the machine is stopped."] + remains)
+          .joined(separator: "\n")))
+    try await hooks.finish(
+      .left, index: nil, standing: "this node has left its cluster and is one of its own",
+      report: report)
   }
 
   private func askToLeave(
@@ -96,7 +105,7 @@ extension Daemon {
     case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
     }
     switch outcome {
-    case .committed: return
+    case .committed(_, let last): intent.index = last
     case .refused(let code, let exitCode, let message):
       try directory.remove(directory.leaveIntent)
       throw APIError(message, code: code, exitCode: exitCode)
@@ -132,10 +141,13 @@ extension Daemon {
   }
 
   /// A new identity and a cluster of its own. Every step may be done twice.
-  func becomeFresh(_ intent: LeaveIntent) async throws {
+  /// - Parameter before: what hooks are told of the cluster as it was; nil if that is not known.
+  func becomeFresh(_ intent: LeaveIntent, before: Document? = nil) async throws {
+    let farewell = farewell(.left, index: intent.index, actor: settings.name, before: before)
     await stopNode()
     await stopClusterServers()
     if file.cluster == intent.cluster {
+      try tellHooks(farewell)
       try directory.archive(directory.log, as: "log-\(intent.cluster)")
       for path in [
         directory.workerState, directory.joinIntent, directory.kubeconfig, directory.provider,
@@ -143,6 +155,7 @@ extension Daemon {
         try directory.remove(path)
       }
       try KubernetesFiles(directory).remove()
+      try directory.removeTree(directory.received)
       try Formation.removeIdentity(directory.newIdentity, directory)
       let identity = try NodeIdentity.loadOrCreate(in: directory.newIdentity)
       _ = try Formation.form(settings, identity: identity, into: directory.newIdentity)
@@ -186,11 +199,16 @@ extension Daemon {
     defer { endChange() }
     guard file.departed == nil else { return }
     logger.error("\(Self.departed(gone).error)")
+    let farewell = farewell(
+      gone.how == "left" ? .left : .removed, index: gone.index, actor: gone.actor, how: gone.how,
+      before: await viewForHooks())
     await stopNode()
+    do { try tellHooks(farewell) } catch { logger.warning("hooks: \(error)") }
     state.withLock { state in
       state.file.departed = gone
       state.mode = .departed(gone)
     }
     try? file.save(directory)
+    startHooks()
   }
 }

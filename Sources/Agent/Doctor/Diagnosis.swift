@@ -93,7 +93,7 @@ struct DoctorCheck: Sendable {
   /// All of them, in the order in which they are told.
   static let all =
     system + directory + log + identity + network + clock + disk + availability
-    + upkeep + tokens + proxy + kubernetes
+    + upkeep + tokens + proxy + kubernetes + hooks
 }
 
 extension Diagnosis {

@@ -37,7 +37,9 @@ extension DoctorCheck {
     },
     DoctorCheck("DIR-03", "modes of secrets") { facts in
       if let unseen = facts.unseen { return unseen }
-      let open = facts.files.filter { isSecret($0.path) && $0.mode & 0o077 != 0 }
+      let open = facts.files.filter {
+        isSecret($0.path) && $0.kind == .file && $0.mode & 0o077 != 0
+      }
       guard let first = open.first else {
         return .pass("\(facts.files.count { isSecret($0.path) }) of them, none open to others")
       }
@@ -50,7 +52,11 @@ extension DoctorCheck {
     DoctorCheck("DIR-04", "owner of the files") { facts in
       if let unseen = facts.unseen { return unseen }
       guard let owner = facts.file("")?.owner else { return .skip("there is no data dir") }
-      let foreign = facts.files.filter { $0.owner != owner }
+      // Hooks and bundles may be root's (HOOK-01, HOOK-03).
+      let foreign = facts.files.filter { file in
+        file.owner != owner
+          && !["hooks.d", "bundle"].contains { file.path == $0 || file.path.hasPrefix("\($0)/") }
+      }
       guard let first = foreign.first else { return .pass("all of uid \(owner)") }
       return .fail(
         "\(first.path) belongs to uid \(first.owner), the data dir to uid \(owner)",
@@ -127,7 +133,7 @@ extension DoctorCheck {
   /// Files that hold keys, or what identifies this node.
   private static func isSecret(_ path: String) -> Bool {
     ["kubeconfig", "join.json", "leave.json"].contains(path) || path.hasSuffix(".key")
-      || path.hasPrefix("identity/") || path.hasPrefix("log/")
+      || ["identity/", "log/", "received/", "bundle/"].contains { path.hasPrefix($0) }
   }
 
   static let identity = [

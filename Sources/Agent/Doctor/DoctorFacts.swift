@@ -145,6 +145,11 @@ struct DoctorFacts: Sendable {
   var provider: Seen<[Address]> = .absent
   var proxyArguments: Seen<ProxyArguments> = .absent
   var kubernetes: Kubernetes?
+  /// What is in hooks.d; nil if there is no such folder.
+  var hooks: HookFolder?
+  var hookLedger: Seen<HookLedger> = .absent
+  /// Why joiners of a role cannot be given their files.
+  var bundleProblems: [String] = []
   var isClockSynchronized: Bool?
   var hasServiceManager = false
   var hasUnitFile = false

@@ -105,6 +105,15 @@ struct DoctorGathering: Sendable {
       }
     }
     if facts.node.value != nil { facts.kubernetes = DoctorFiles.kubernetes(directory) }
+    if HookFolder.exists(directory) { facts.hooks = HookFolder(directory) }
+    facts.hookLedger = seen { try HookLedger.load(directory) }
+    for role in NodeRole.allCases {
+      do {
+        _ = try JoinBundle(for: role, directory)
+      } catch {
+        facts.bundleProblems.append((error as? APIError)?.error ?? "\(error)")
+      }
+    }
   }
 
   /// What a read gives, where no file (nil) and a failure are answers.

@@ -179,9 +179,12 @@ struct Routes: Sendable {
       let actor = try await requireControlPlane(request, context)
       let body = try await decode(RemovalRequest.self, request, context)
       guard let id = CommandID(body.command) else { throw Query.noCommand }
-      return try await append(
+      let remains = try await daemon.remains(of: body.target)
+      var appended = try await daemon.append(
         .removeNode(.init(target: body.target, force: body.force)), id: id, actor: actor,
         reason: body.reason, timeout: Query(request).timeout)
+      appended.notes = remains
+      return try Answer.json(appended)
     }
     upkeep(router)
     route(router, .post, "/v1/commands") { request, context in

@@ -21,6 +21,8 @@ struct Settings: Sendable {
   var failureDomain: String
   /// Where nodes are, by name, that moved while this one was down: tried before what is recorded.
   var peers: [String: Host] = [:]
+  /// Seconds that one hook may take.
+  var hookTimeout: Int64 = 60
 
   var clusterAddress: Address { Self.at(address, clusterPort) }
   var datastoreAddress: Address { Self.at(address, datastorePort) }

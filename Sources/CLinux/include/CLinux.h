@@ -33,3 +33,21 @@ int clinux_pipe(int ends[2], int size);
 
 // splice(2): moves bytes between a pipe and a socket without copying them to this process.
 ssize_t clinux_splice(int from, int to, size_t most);
+
+// posix_spawn(3): starts a program in "/", in a process group of its own, with default signals and
+// no descriptor but these as standard input and as standard output and error. 0, or an errno.
+int clinux_spawn(
+    const char *program, char *const arguments[], char *const environment[], int input, int output,
+    pid_t *child);
+
+// A file that no folder holds (memfd_create(2)), closed on exec.
+int clinux_memory_file(const char *name);
+
+// A descriptor that becomes readable when a process ends (pidfd_open(2)); -1 where there is none.
+int clinux_watch_process(pid_t process);
+
+// Whether a child has ended. It is not reaped: its number, and that of its group, stay its own.
+int clinux_child_ended(pid_t child);
+
+// Sets the two names' files or folders in each other's place at once (renameat2(2)).
+int clinux_exchange(const char *one, const char *other);

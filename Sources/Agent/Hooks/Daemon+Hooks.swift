@@ -1,0 +1,129 @@
+// Where the agent and the hooks of its node meet: what a node goes through is written down for them
+// before it happens, so that a crash in the middle leaves nothing out.
+
+import History
+import Logging
+import Membership
+import Projections
+import Replication
+
+extension Daemon {
+  /// This node as its hooks know it.
+  var hookPlace: HookPlace { HookPlace(file, directory) }
+
+  /// Follows what the node is now.
+  func startHooks() {
+    switch mode {
+    case .controlPlane(let node): hooks.start(.controlPlane(node), hookPlace)
+    case .worker(let worker): hooks.start(.worker(worker), hookPlace)
+    case .departed: hooks.start(.nothing, hookPlace)
+    case .starting: break
+    }
+  }
+
+  // MARK: Joining
+
+  /// Keeps the files that came with the answer, before hooks that want them run. This node is a
+  /// member already: what cannot be taken is told, and does not undo that.
+  func receive(_ answer: JoinAnswer, report: Report) throws {
+    var bundle: JoinBundle?
+    do throws(Failure) {
+      bundle = try JoinBundle(answer.bundle ?? [])
+    } catch {
+      logger.warning("\(error); none of them is kept")
+      report(ProgressLine(progress: "warning: \(error); none of them is kept"))
+    }
+    guard let bundle else { return try directory.removeTree(directory.received) }
+    try bundle.store(directory)
+    if !bundle.isEmpty {
+      report(ProgressLine(progress: "receive \(counted(bundle.files.count, "file"))"))
+    }
+  }
+
+  /// Before a node becomes a member: its hooks begin with that. A worker has no log that tells of
+  /// it.
+  func enterForHooks(_ next: NodeFile, _ answer: JoinAnswer) throws {
+    let isWorker = next.role == .worker
+    let place = HookPlace(next, directory)
+    let joined = place.occasion(
+      .joined, index: answer.index, about: place.own,
+      before: nil,
+      after: .object([
+        ("node", place.own[0].document),
+        ("controlPlane", .texts(answer.endpoints.servers.map(\.name))),
+        ("endpoints", .texts(answer.endpoints.addresses)),
+      ]))
+    try HookLedger.enter(
+      answer.cluster, after: isWorker ? nil : answer.index - min(1, answer.index),
+      list: isWorker ? answer.endpoints : nil, adding: isWorker ? joined : nil, directory)
+  }
+
+  /// Waits for the hooks of this node's own join.
+  func finishJoinHooks(_ report: @escaping Report) async throws {
+    var index: UInt64?
+    if case .controlPlane(let node) = mode, let own = file.nodeID {
+      index = await node.driver.look { $0.cluster.node(own)?.joinIndex }
+    }
+    try await hooks.finish(
+      .joined, index: index, standing: "this node is a member of its cluster", report: report)
+  }
+
+  // MARK: Departing
+
+  /// What hooks are told of the cluster as this node sees it now; nil where it sees nothing.
+  func viewForHooks() async -> Document? {
+    let place = hookPlace
+    switch mode {
+    case .controlPlane(let node): return place.view(await node.driver.look { $0.cluster })
+    case .worker(let worker):
+      return .object([
+        ("node", place.own[0].document),
+        ("controlPlane", .texts(worker.endpoints.servers.map(\.name))),
+        ("endpoints", .texts(worker.endpoints.addresses)),
+      ])
+    case .starting, .departed: return nil
+    }
+  }
+
+  /// What hooks are told of this node's departure.
+  /// - Parameter index: of the event, where that is known.
+  func farewell(
+    _ hook: HookName, index: UInt64?, actor: String, how: String? = nil, before: Document?
+  ) -> HookOccasion {
+    let place = hookPlace
+    let data = [("node", Document.text(place.id))] + (how.map { [("how", .text($0))] } ?? [])
+    let event = Document.object([
+      ("actor", .text(actor)), ("data", .object(data)),
+      ("index", index.map { .number($0) } ?? .null),
+      ("type", .text(hook == .left ? "node.left" : "node.removed")),
+    ])
+    return place.occasion(
+      hook, index: index, about: place.own, event: event, before: before, after: nil)
+  }
+
+  /// Writes it down, once for a departure.
+  func tellHooks(_ occasion: HookOccasion) throws {
+    guard !hooks.hasBeside(occasion.hook, cluster: occasion.cluster) else { return }
+    try hooks.add(occasion)
+  }
+
+  // MARK: Told to others
+
+  /// For `/metrics`.
+  func addHooks(_ text: inout Metrics) {
+    text.add("muster_hooks_failing", hooks.failures.count)
+    if let handled = hooks.handled { text.add("muster_hooks_handled_index", handled) }
+    for (run, count) in hooks.runs.sorted(by: { $0.key < $1.key }) {
+      let words = run.split(separator: " ").map(String.init)
+      text.add(
+        "muster_hook_runs_total", count, labels: ["hook": words[0], "result": words[1]])
+    }
+  }
+
+  /// For `status`: what does not succeed on this node.
+  var hookTroubles: [Trouble] {
+    hooks.failures.map {
+      Trouble(name: settings.name, recorded: nil, observed: $0.sentence(now: .now))
+    }
+  }
+}
