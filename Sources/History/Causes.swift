@@ -36,6 +36,8 @@ extension History {
       add(before.token(joined.token)?.index, "issued the invitation that it spent")
     case .nodeLeft(let left): addDeparture(of: left.node, before, add)
     case .nodeRemoved(let removed): addDeparture(of: removed.node, before, add)
+    case .certificateIssued(let issued):
+      add(before.node(issued.node)?.joinIndex, "made the node a member")
     case .endpointRefreshed(let refreshed):
       add(before.node(refreshed.node)?.joinIndex, "made the node a member")
     case .rolesSettled: add(before.joint?.index, "began the change of voters")

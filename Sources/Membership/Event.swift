@@ -88,6 +88,7 @@ package enum Event: Hashable, Sendable {
   case maintenanceEntered(MaintenanceEntered)
   case maintenanceExited(MaintenanceExited)
   case policyChanged(PolicyChanged)
+  case certificateIssued(CertificateIssued)
 
   package var type: EventType {
     switch self {
@@ -109,6 +110,7 @@ package enum Event: Hashable, Sendable {
     case .maintenanceEntered: .maintenanceEntered
     case .maintenanceExited: .maintenanceExited
     case .policyChanged: .policyChanged
+    case .certificateIssued: .certificateIssued
     }
   }
 }

@@ -42,6 +42,8 @@ package struct Member: Hashable, Sendable, Identifiable {
   package var suspicions: [Timestamp]
   /// Index of the event that last told its endpoints.
   package var endpointIndex: UInt64
+  /// Kubernetes certificates that were signed for it, oldest first; at most `certificateLimit`.
+  package var certificates: [Certificate] = []
 
   /// How many times a node may be suspected in one hour of log time.
   package static let suspicionLimit = 6

@@ -104,7 +104,7 @@ extension Command {
   package var isClients: Bool {
     switch self {
     case .issueToken, .revokeToken, .join, .leave, .removeNode, .refreshEndpoints, .loseReplica,
-      .refetchReplica, .enterMaintenance, .exitMaintenance, .changePolicy:
+      .refetchReplica, .enterMaintenance, .exitMaintenance, .changePolicy, .issueCertificate:
       true
     case .assignRoles, .settle, .suspect, .recover: false
     }

@@ -6,7 +6,9 @@ package import Membership
 
 extension Cluster {
   /// Raised whenever the bytes or the fold change: a checkpoint of another version is not used.
-  private static let checkpointVersion: UInt64 = 2
+  private static let checkpointVersion: UInt64 = 3
+  /// The version before, which says nothing of certificates, for there were none.
+  private static let versionWithoutCertificates: UInt64 = 2
 
   /// The whole state, quick to read again: about a tenth of the time that folding its events takes.
   package func packed() -> [UInt8] {
@@ -48,6 +50,7 @@ extension Cluster {
       before = session
     }
     out.put(sessions.forgotten) { $0.put($1) }
+    out.putCertificates(nodes)
     out.putFixed(checksum(out.bytes[...]))
     return out.bytes
   }
@@ -61,14 +64,15 @@ extension Cluster {
       throw .invalid("Checkpoint", why: "does not have the sum that it ends with")
     }
     var input = PackedReader(bytes, 0..<end, "Checkpoint")
-    guard try input.number() == Self.checkpointVersion else {
+    let version = try input.number()
+    guard version == Self.checkpointVersion || version == Self.versionWithoutCertificates else {
       throw .invalid("Checkpoint", why: "is of another version")
     }
-    try self.init(&input)
+    try self.init(&input, hasCertificates: version == Self.checkpointVersion)
     guard input.isAtEnd else { throw input.invalid("goes on") }
   }
 
-  private init(_ input: inout PackedReader) throws(Malformed) {
+  private init(_ input: inout PackedReader, hasCertificates: Bool) throws(Malformed) {
     let id = ClusterID(try input.fixed())
     let incarnation = try input.number()
     let formed = try input.time()
@@ -94,6 +98,7 @@ extension Cluster {
     sessions.reserveCapacity(min(sessionCount, Sessions.limit))
     for _ in 0..<sessionCount { sessions.append(try input.session(after: sessions.last)) }
     let forgotten = try input.flag() ? try input.time() : nil
+    if hasCertificates { try input.certificates(&nodes) }
     self.init(
       id: id, incarnation: incarnation, formed: formed, nodes: nodes, departed: departed,
       tokens: tokens, leader: leader, term: term, joint: joint, departure: departure,

@@ -38,6 +38,7 @@ extension Request {
       try checkText(wish.target, upTo: Limit.target, "Command.EnterMaintenance.target")
     case .exitMaintenance(let target):
       try checkText(target, upTo: Limit.target, "Command.ExitMaintenance.target")
+    case .issueCertificate(let issued): try issued.checkLimits()
     case .revokeToken, .leave, .settle, .suspect, .recover, .loseReplica, .refetchReplica,
       .changePolicy:
       break
@@ -164,6 +165,8 @@ extension WireCommand {
     case .exitMaintenance(let target):
       command = .exitMaintenance(.with { $0.target = target })
     case .changePolicy(let change): command = .changePolicy(WirePolicyChanged(change))
+    case .issueCertificate(let issued):
+      command = .issueCertificate(WireCertificateIssued(issued))
     }
   }
 }
@@ -199,7 +202,7 @@ extension Command {
       self = .exitMaintenance(wire.target)
     case .changePolicy(let wire): self = .changePolicy(PolicyChanged(wire))
     case .changeRole: throw .missing("Command.changeRole")
-    case .issueCertificate: throw .missing("Command.issueCertificate")
+    case .issueCertificate(let wire): self = .issueCertificate(try CertificateIssued(wire))
     case nil: throw .missing("Command.command")
     }
   }

@@ -342,6 +342,7 @@ struct Laws {
     case (.leave(let id), .nodeLeft(let left)): left.node == id
     case (.removeNode, .nodeRemoved): true
     case (.changePolicy, .policyChanged), (.changePolicy, .clusterFormed): true
+    case (.issueCertificate(let wanted), .certificateIssued(let issued)): wanted == issued
     case (.enterMaintenance, .maintenanceEntered), (.exitMaintenance, .maintenanceExited): true
     case (.refreshEndpoints(let wanted), .endpointRefreshed(let refreshed)):
       wanted.node == refreshed.node && wanted.endpoints == refreshed.endpoints

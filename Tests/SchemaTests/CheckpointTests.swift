@@ -26,6 +26,7 @@ struct CheckpointTests {
     member.lostSince = time
     member.maintenance = .init(index: 8, since: time, until: time)
     member.lentTo = NodeID(2)
+    member.certificates = [.init(subject: "/CN=a", expires: time, index: 5)]
     let issued = TokenIssued(
       id: TokenID(5),
       secrets: [.init(hash: Samples.digest(0x50), roles: [.controlPlane, .worker])], uses: 3,
@@ -70,6 +71,27 @@ struct CheckpointTests {
   func roundTrip() throws {
     #expect(try Cluster(packed: everything.packed()) == everything)
     #expect(try Cluster(packed: Cluster().packed()) == Cluster())
+  }
+
+  @Test("as the version before wrote it, which knew of no certificates")
+  func versionBefore() throws {
+    // Without the certificates, of which there are none, and the sum that ends it.
+    let bytes = Cluster().packed()
+    #expect(bytes.first == 3 && bytes[bytes.count - 9] == 0)
+    var old = Array(bytes.dropLast(9))
+    old[0] = 2
+    var sum: UInt64 = 0xcbf2_9ce4_8422_2325
+    var rest = old[...]
+    while rest.count >= 8 {
+      sum = (sum ^ rest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }) &* 0x0000_0100_0000_01b3
+      sum ^= sum >> 29
+      rest = rest.dropFirst(8)
+    }
+    for byte in rest { sum = (sum ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+    old += (0..<8).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) }
+    #expect(try Cluster(packed: old) == Cluster())
+    old[0] = 1
+    #expect(throws: Malformed.self) { try Cluster(packed: old) }
   }
 
   @Test("with sessions of any ids, indexes and times")

@@ -347,7 +347,8 @@ extension Event {
       .nodeRecovered, .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
-      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged,
+      .certificateIssued:
       false
     }
   }
