@@ -36,6 +36,12 @@ struct NodeOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Voters are spread over these (default: 1).", valueName: "text"))
   var failureDomain: String?
+  @Flag(
+    name: .customLong("accept-microk8s"),
+    help: "Let MicroK8s's own workers join although no --apiserver-endpoint is known.")
+  var acceptMicroK8s = false
+  @Flag(help: "Forward nobody to the API servers from this node.")
+  var noProxy = false
 
   /// With the environment, for what was not given.
   func options(_ agent: LocalAgent) throws -> AgentOptions {
@@ -54,14 +60,26 @@ struct NodeOptions: ParsableArguments {
     options.apiserverPort = try apiserverPort ?? number("MUSTER_APISERVER_PORT")
     options.apiserverEndpoint = apiserverEndpoint ?? environment("MUSTER_APISERVER_ENDPOINT")
     options.failureDomain = failureDomain ?? environment("MUSTER_FAILURE_DOMAIN")
+    options.acceptsMicroK8s = try acceptMicroK8s ? true : truth("MUSTER_ACCEPT_MICROK8S")
+    options.hasNoProxy = try noProxy ? true : truth("MUSTER_NO_PROXY")
     return options
   }
 
   /// Whether anything was given as a flag.
   var isGiven: Bool {
     let texts = [config, name, address, listen, apiserverEndpoint, failureDomain]
-    return texts.contains { $0 != nil } || !extraAddress.isEmpty
+    return texts.contains { $0 != nil } || !extraAddress.isEmpty || acceptMicroK8s || noProxy
       || [clusterPort, datastorePort, apiserverPort].contains { $0 != nil }
+  }
+
+  private func truth(_ name: String) throws -> Bool? {
+    switch environment(name) {
+    case nil: return nil
+    case "1", "true", "yes": return true
+    case "0", "false", "no": return false
+    case .some(let text):
+      throw Failure("\(name) is \"\(text)\", true or false is expected", exitCode: 2)
+    }
   }
 
   private func number(_ name: String) throws -> Int? {

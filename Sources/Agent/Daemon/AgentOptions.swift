@@ -22,6 +22,8 @@ package struct AgentOptions: Sendable {
   package var apiserverPort: Int?
   package var apiserverEndpoint: String?
   package var failureDomain: String?
+  package var acceptsMicroK8s: Bool?
+  package var hasNoProxy: Bool?
   package var logLevel: String?
   package var logFormat: String?
 
@@ -53,6 +55,8 @@ package struct AgentOptions: Sendable {
     out.apiserverPort = apiserverPort ?? file.apiserverPort
     out.apiserverEndpoint = apiserverEndpoint ?? file.apiserverEndpoint
     out.failureDomain = failureDomain ?? file.failureDomain
+    out.acceptsMicroK8s = acceptsMicroK8s ?? file.acceptsMicroK8s
+    out.hasNoProxy = hasNoProxy ?? file.hasNoProxy
     out.logLevel = logLevel ?? file.logLevel
     out.logFormat = logFormat ?? file.logFormat
     return out
@@ -69,6 +73,8 @@ package struct AgentOptions: Sendable {
     var apiserverPort: Int?
     var apiserverEndpoint: String?
     var failureDomain: String?
+    var acceptsMicroK8s: Bool?
+    var hasNoProxy: Bool?
     var logLevel: String?
     var logFormat: String?
 
@@ -80,6 +86,8 @@ package struct AgentOptions: Sendable {
       case apiserverPort = "apiserver-port"
       case apiserverEndpoint = "apiserver-endpoint"
       case failureDomain = "failure-domain"
+      case acceptsMicroK8s = "accept-microk8s"
+      case hasNoProxy = "no-proxy"
       case logLevel = "log-level"
       case logFormat = "log-format"
     }
@@ -131,7 +139,8 @@ package struct AgentOptions: Sendable {
           throw Failure("--apiserver-endpoint \"\(text)\": \(error)", exitCode: 2)
         }
       },
-      failureDomain: failureDomain ?? "1")
+      failureDomain: failureDomain ?? "1", acceptsMicroK8s: acceptsMicroK8s ?? false,
+      hasProxy: !(hasNoProxy ?? false))
   }
 
   private func nodeName(_ recorded: NodeFile?) throws -> String {

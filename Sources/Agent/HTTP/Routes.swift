@@ -29,6 +29,7 @@ struct Routes: Sendable {
     joins(router)
     history(router)
     page(router)
+    microK8s(router)
     if isLocal { nodeCommands(router) }
     return router
   }
@@ -108,6 +109,7 @@ struct Routes: Sendable {
       try Answer.json([
         "version": Version.program, "eventFormat": "\(Version.eventFormat)",
         "protocol": "\(Version.protocolNumber)",
+        "apiserver": daemon.settings.apiserverEndpoint == nil ? "embedded" : "kubernetes",
       ])
     }
     route(router, .get, "/metrics") { request, context in

@@ -19,6 +19,10 @@ struct Settings: Sendable {
   /// A real kube-apiserver on this node, if there is one.
   var apiserverEndpoint: Address?
   var failureDomain: String
+  /// Whether MicroK8s's workers may join although no real API server is known.
+  var acceptsMicroK8s = false
+  /// Whether this node forwards connections to the API servers.
+  var hasProxy = true
 
   var clusterAddress: Address { Self.at(address, clusterPort) }
   var datastoreAddress: Address { Self.at(address, datastorePort) }
