@@ -88,6 +88,14 @@ struct MicroK8sClient {
     ).ended()
   }
 
+  /// What curl is told to show one of its certificates.
+  func credentials(_ kind: String) -> [String] {
+    [
+      "--cacert", folder.path + "/ca.crt", "--cert", folder.path + "/\(kind).crt", "--key",
+      folder.path + "/\(kind).key",
+    ]
+  }
+
   /// One request with that body, by curl.
   /// - Returns: HTTP's code and the body, without its newline.
   func post(

@@ -31,8 +31,10 @@ final class APIServerWatch: Sendable {
     recorded: @escaping @Sendable () async -> Bool?,
     tell: @escaping @Sendable (_ isReady: Bool) async -> Bool
   ) {
-    let http = HTTPClient(
-      eventLoopGroupProvider: .shared(group), configuration: ClusterClient.configuration)
+    var configuration = ClusterClient.configuration
+    // A look that fails has failed; the next is soon.
+    configuration.connectionPool.retryConnectionEstablishment = false
+    let http = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
     self.http = http
     task = Task {
       var probe = Probe(http: http, endpoint: endpoint, authority: authority, logger: logger)
