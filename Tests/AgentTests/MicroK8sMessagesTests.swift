@@ -110,7 +110,7 @@ struct MicroK8sMessagesTests {
     }
   }
 
-  @Test("several workers behind one address are told apart by the name that is asked for")
+  @Test("a certificate is for who joined by that secret, from that address, and lacks it")
   func holders() {
     var cluster = Cluster()
     func append(_ event: Event) {
@@ -140,25 +140,21 @@ struct MicroK8sMessagesTests {
       append(
         .nodeJoined(.init(node: record(UInt64(n), .worker, address), token: TokenID(1))))
     }
-    func name(_ use: CertificateUse, _ host: String, _ user: String?) -> String? {
-      (try? Host(parsing: host)).flatMap {
-        cluster.holder(secret, use, at: $0, commonName: user)?.name
-      }
+    func names(_ use: CertificateUse, _ host: UInt32) -> [String] {
+      cluster.waiting(for: use, by: secret, at: .ipv4(host)).map(\.name)
     }
-    #expect(name(.kubelet, "10.0.0.9", "system:node:n3") == "n3")
-    #expect(name(.kubelet, "10.0.0.9", "system:node:n2") == "n2")
-    #expect(name(.kubelet, "10.0.0.8", nil) == "n4")
-    #expect(name(.kubelet, "10.0.0.7", "system:node:n2") == nil)
-    #expect(name(.proxy, "10.0.0.9", "system:kube-proxy") == "n2")
+    #expect(names(.kubelet, 0x0a00_0009) == ["n2", "n3"])
+    #expect(names(.proxy, 0x0a00_0008) == ["n4"])
+    #expect(names(.kubelet, 0x0a00_0007) == [])
     append(
       .certificateIssued(
         .init(
           node: NodeID(2), subject: "/CN=system:kube-proxy", certificate: secret, serial: [1],
           expires: Timestamp(milliseconds: 2))))
-    #expect(name(.proxy, "10.0.0.9", "system:kube-proxy") == "n3")
-    #expect(
-      cluster.holder(
-        Daemon.digest("other"), .proxy, at: .ipv4(0x0a00_0009), commonName: nil) == nil)
+    #expect(names(.proxy, 0x0a00_0009) == ["n3"])
+    #expect(names(.kubelet, 0x0a00_0009) == ["n2", "n3"])
+    let other = Daemon.digest("other")
+    #expect(cluster.waiting(for: .proxy, by: other, at: .ipv4(0x0a00_0009)).isEmpty)
   }
 
   private static let nowhere = Address(host: .ipv4(1), port: 1)!  // a constant that is valid

@@ -127,24 +127,26 @@ extension Daemon {
   func sign(_ wish: MicroK8sSigning, for channel: any Channel) async throws -> Document {
     let node = try controlPlane("sign certificates")
     let source = try Self.source(channel, contacted: settings.address)
-    let request = Result { () throws(CertificateRequest.Flaw) in
-      try CertificateRequest(pem: wish.request)
-    }
-    let name = (try? request.get())?.commonName
     let secret = Self.digest(wish.secret)
     _ = await node.driver.confirm(timeout: .milliseconds(250))
-    let holder = await node.driver.look { replica in
-      replica.cluster.holder(secret, wish.use, at: source, commonName: name)
+    let waiting = await node.driver.look { replica in
+      replica.cluster.waiting(for: wish.use, by: secret, at: source)
     }
-    guard let holder else { throw MicroK8sRefusal.invalidToken }
+    guard var holder = waiting.first else { throw MicroK8sRefusal.invalidToken }
     func failed(_ why: String) -> MicroK8sRefusal {
       MicroK8sRefusal(500, "failed to sign certificate: \(why)")
     }
     let checked: CertificateRequest
-    do {
-      checked = try request.get()
+    do throws(CertificateRequest.Flaw) {
+      checked = try CertificateRequest(pem: wish.request)
     } catch {
       throw failed("the request \(error)")
+    }
+    // Several may be behind one address.
+    if let named = waiting.first(where: {
+      wish.use.commonName(of: $0.name) == checked.commonName
+    }) {
+      holder = named
     }
     let subject = wish.use.subject(of: holder.name)
     guard
@@ -198,17 +200,15 @@ extension Daemon {
 }
 
 extension Cluster {
-  /// The node that a request for a certificate comes from: a worker of MicroK8s that this secret's
-  /// invitation admitted from that address, and that has no such certificate yet. Behind one
-  /// address there may be several: then the one whose name the request has.
-  func holder(
-    _ secret: Membership.Digest, _ use: CertificateUse, at source: Host, commonName: String?
-  ) -> Member? {
-    guard let (token, _) = token(secret: secret) else { return nil }
-    let waiting = token.redemptions.compactMap { node($0.node) }.filter {
+  /// From whom a request for a certificate may come: workers of MicroK8s that this secret's
+  /// invitation admitted from that address, and that have no such certificate yet.
+  func waiting(
+    for use: CertificateUse, by secret: Membership.Digest, at source: Host
+  ) -> [Member] {
+    guard let (token, _) = token(secret: secret) else { return [] }
+    return token.redemptions.compactMap { node($0.node) }.filter {
       $0.isActive && $0.record.isKeyless && $0.record.endpoints.cluster.host == source
         && $0.certificate(use) == nil
     }
-    return waiting.first { use.commonName(of: $0.name) == commonName } ?? waiting.first
   }
 }
