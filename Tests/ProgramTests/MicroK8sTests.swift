@@ -35,8 +35,8 @@ extension Program {
       try await Tool("openssl", words, folder).ended()
     }
 
-    /// What it got is what it may have, is good for the Kubernetes API, and closed out elsewhere: it
-    /// has no key of muster's.
+    /// What it got is what it may have, is good for the Kubernetes API, and for nothing else: it has
+    /// no key of muster's.
     private func expectCredentials(
       of worker: MicroK8sClient, at n1: Node, controlPlane: [Node]
     ) async throws {
@@ -229,10 +229,10 @@ extension Program {
           (join, body(port: "\"0\""), 400, "1 to 65535"),
           (join, body(port: "\"65536\""), 400, "1 to 65535"),
           (join, body(port: "\"x\""), 400, "1 to 65535"),
-          (join, body(token: "\"\(long)\""), 413, ""),
+          (join, body(token: "\"\(long)\""), 413, "larger than"),
           (join, body(token: "\"00000000000000000000000000000000\""), 500, "Invalid token"),
           (join, body(token: "\"\""), 500, "Invalid token"),
-          (join, body(host: "\"\""), 500, "cannot be a node's name"),
+          (join, body(host: "\"\""), 400, "has no hostname"),
           (join, body(host: "\"a/b\""), 500, "cannot be a node's name"),
           (join, body(host: "\"n1\""), 500, "belongs to a member"),
           (join, body(worker: "null"), 501, "--worker"),
@@ -242,7 +242,7 @@ extension Program {
           (sign, #"{"token":"a-proxy"}"#, 400, "has no request"),
           (sign, #"{"token":"a-proxy","request":5}"#, 400, "request is of another type"),
           (sign, #"{"token":"a-proxy","request":"x"}"#, 500, "Invalid token"),
-          (sign, #"{"token":"a-proxy","request":"\#(long)"}"#, 413, ""),
+          (sign, #"{"token":"a-proxy","request":"\#(long)"}"#, 413, "larger than"),
           ("/cluster/api/v1.0/join", "{}", 501, "etcd"),
           ("/cluster/api/v1.0/configure", "{}", 404, "Not found"),
           ("/cluster/api/v2.0/dqlite/remove", "{}", 404, "Not found"),

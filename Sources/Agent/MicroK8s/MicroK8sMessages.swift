@@ -69,6 +69,7 @@ struct MicroK8sJoin: Equatable {
     let body = try MicroK8sBody.decode(Body.self, body)
     token = body.token
     name = body.hostname.lowercased()
+    guard !name.isEmpty else { throw MicroK8sRefusal(400, "the request has no hostname") }
     guard let port = UInt16(body.port), port > 0 else {
       throw MicroK8sRefusal(400, "the port of the cluster agent is not a port: it is 1 to 65535")
     }

@@ -55,6 +55,9 @@ extension Routes {
     case let refusal as MicroK8sRefusal: refusal
     case let error as HTTPError:
       MicroK8sRefusal(error.status.code, error.body ?? error.status.reasonPhrase)
+    case let error as NIOTooManyBytesError:
+      MicroK8sRefusal(
+        413, "the request is larger than \(error.maxBytes.map(String.init) ?? "that") bytes")
     // That node cannot answer it, another one can.
     case let error as APIError: MicroK8sRefusal(501, error.error)
     default: MicroK8sRefusal(500, "\(error)")
