@@ -124,6 +124,8 @@ private struct OriginSearch {
     case "lostSince":
       return try newest([.replicaLost, .replicaRefetched, .nodeDemoted], of: member)
     case "maintenance": return member.maintenance?.index
+    case "kubeletCertificate": return member.certificate(.kubelet)?.index
+    case "proxyCertificate": return member.certificate(.proxy)?.index
     case "voteLentTo": return try roleOrigin(member)
     case "apiserverReady" where !member.isActive:
       if case .left(let index, _) = member.state { return index }

@@ -43,6 +43,8 @@ extension History {
     case .nodePromoted(let promoted):
       add(before.node(promoted.node)?.joinIndex, "made the node a member")
     case .nodeDemoted(let demoted): addDeparture(of: demoted.node, before, add)
+    case .certificateIssued(let issued):
+      add(before.node(issued.node)?.joinIndex, "made the node a member")
     case .endpointRefreshed(let refreshed):
       add(before.node(refreshed.node)?.joinIndex, "made the node a member")
     case .rolesSettled: add(before.joint?.index, "began the change of voters")

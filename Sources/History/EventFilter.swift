@@ -83,6 +83,7 @@ extension Event {
     case .replicaRefetched(let refetched): [refetched.node]
     case .maintenanceEntered(let entered): [entered.node]
     case .maintenanceExited(let exited): [exited.node]
+    case .certificateIssued(let issued): [issued.node]
     case .tokenIssued, .tokenRevoked, .rolesSettled, .policyChanged: []
     }
   }

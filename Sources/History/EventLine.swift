@@ -88,6 +88,12 @@ extension Event {
         [node(entered.node), ("until", .text(entered.until?.rfc3339Milliseconds))]
       case .maintenanceExited(let exited): [node(exited.node)]
       case .policyChanged(let change): change.fields
+      case .certificateIssued(let issued):
+        [
+          node(issued.node), ("subject", .text(issued.subject)),
+          ("certificate", .text(issued.certificate.description)),
+          ("serial", .text(hex(issued.serial))), ("expires", .text(issued.expires.rfc3339)),
+        ]
       }
     fields.sort { $0.0 < $1.0 }
     return .object(fields)

@@ -128,6 +128,10 @@ package struct Facts: Hashable, Sendable {
     add(path + "key", record.key)
     add(path + "joined", member.joined.rfc3339Milliseconds)
     if let token = member.token { add(path + "token", token) }
+    for use in CertificateUse.allCases {
+      guard let certificate = member.certificate(use) else { continue }
+      add(path + "\(use.rawValue)Certificate", certificate.expires.rfc3339Milliseconds)
+    }
   }
 
   private mutating func add(_ gone: Departed) {

@@ -42,7 +42,7 @@ package struct Redaction: Sendable {
       envelope.event = .endpointRefreshed(refreshed)
     case .leaderElected, .tokenIssued, .tokenRevoked, .nodeLeft, .nodeRemoved, .roleAssigned,
       .rolesSettled, .nodeSuspected, .nodeRecovered, .replicaLost, .replicaRefetched,
-      .maintenanceEntered, .maintenanceExited, .policyChanged:
+      .maintenanceEntered, .maintenanceExited, .policyChanged, .certificateIssued:
       break
     }
     entry.payload = envelope.encoded()

@@ -16,7 +16,7 @@ struct RehearsalStage {
     self.cluster = cluster
     reachable = Set(
       cluster.nodes.filter {
-        $0.isActive && !$0.isSuspected && !unreachable.contains($0.name)
+        $0.isActive && !$0.isSuspected && !$0.record.isKeyless && !unreachable.contains($0.name)
       }.map(\.id))
     if let leader = cluster.leader, !reachable.contains(leader) { elect() }
   }

@@ -41,6 +41,7 @@ extension Cluster {
     case .enterMaintenance(let wish): try enter(wish, scene)
     case .exitMaintenance(let target): try exit(target, scene)
     case .changePolicy(let change): try decide(change, scene)
+    case .issueCertificate(let issued): try issue(issued, scene)
     }
   }
 

@@ -100,6 +100,7 @@ extension Cluster {
       if let why = inactive(exited.node) { return why }
       return roster[exited.node]?.maintenance == nil ? "it is not in maintenance" : nil
     case .policyChanged(let change): return policy.changed(by: change).flaw
+    case .certificateIssued(let issued): return contradiction(issued)
     }
   }
 
@@ -233,6 +234,7 @@ extension Cluster {
     case .maintenanceExited(let exited):
       roster.update(exited.node) { $0.maintenance = nil }
     case .policyChanged(let change): apply(change, recorded)
+    case .certificateIssued(let issued): apply(issued, recorded)
     }
   }
 
@@ -354,7 +356,8 @@ extension Cluster {
     case .nodeSuspected(let suspected): swaysServing(suspected.node)
     case .nodeRecovered(let recovered): swaysServing(recovered.node)
     case .leaderElected, .tokenIssued, .tokenRevoked, .roleAssigned, .rolesSettled, .replicaLost,
-      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged,
+      .certificateIssued:
       false
     }
   }

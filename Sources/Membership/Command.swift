@@ -25,6 +25,8 @@ package enum Command: Hashable, Sendable {
   /// The node's name, id or address.
   case exitMaintenance(String)
   case changePolicy(PolicyChanged)
+  /// A control-plane node signed a Kubernetes certificate for a node that has no key.
+  case issueCertificate(CertificateIssued)
 
   package struct Join: Hashable, Sendable {
     package var node: NodeRecord

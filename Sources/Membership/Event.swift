@@ -91,6 +91,7 @@ package enum Event: Hashable, Sendable {
   case maintenanceEntered(MaintenanceEntered)
   case maintenanceExited(MaintenanceExited)
   case policyChanged(PolicyChanged)
+  case certificateIssued(CertificateIssued)
 
   package var type: EventType {
     switch self {
@@ -115,6 +116,7 @@ package enum Event: Hashable, Sendable {
     case .maintenanceEntered: .maintenanceEntered
     case .maintenanceExited: .maintenanceExited
     case .policyChanged: .policyChanged
+    case .certificateIssued: .certificateIssued
     }
   }
 }

@@ -44,6 +44,8 @@ package struct Member: Hashable, Sendable, Identifiable {
   package var endpointIndex: UInt64
   /// Index of the event that made it a control-plane node or a worker.
   package var roleIndex: UInt64
+  /// Kubernetes certificates that were signed for it, oldest first; at most `certificateLimit`.
+  package var certificates: [Certificate] = []
 
   /// How many times a node may be suspected in one hour of log time.
   package static let suspicionLimit = 6

@@ -29,7 +29,8 @@ extension Refusal: CustomStringConvertible {
     case .tokenUnknown, .tokenMissing, .tokenExpired, .tokenUsedUp, .tokenRevoked, .tokenRole,
       .tokenTaken, .tokenInvalid:
       tokenMessage
-    case .nameInvalid, .nameTaken, .addressTaken, .recordInvalid, .keyDeparted, .identityTaken:
+    case .nameInvalid, .nameTaken, .addressTaken, .recordInvalid, .keyDeparted, .identityTaken,
+      .certificateRefused:
       recordMessage
     case .nodeUnknown, .nodeAmbiguous, .alone, .alive, .replacesAlive, .itself, .reasonMissing,
       .lastControlPlane, .quorumLoss, .noSuccessor, .unreachable:
@@ -74,6 +75,9 @@ extension Refusal: CustomStringConvertible {
       "the address \(address) belongs to member \(by). Choose another with --address or another"
         + " port, or, if that machine is gone: join with --replace \(by)"
     case .recordInvalid(let node, let why): "node \(node) cannot be recorded: \(why)"
+    case .certificateRefused(let node, let why):
+      "no certificate is signed for \(node): \(why). If the node lacks it, run muster remove-node"
+        + " \(node) and join it again"
     case .keyDeparted(let gone):
       "this node's key belongs to \(gone.name), which \(gone.words). A departed key is never"
         + " admitted again. Run muster leave there: it makes a new identity"

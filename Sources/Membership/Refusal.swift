@@ -24,6 +24,8 @@ package enum Refusal: Error, Hashable, Sendable {
   case recordInvalid(node: String, why: String)
   /// The key belongs to a node that left or was removed.
   case keyDeparted(Departed)
+  /// No Kubernetes certificate is signed for that node.
+  case certificateRefused(String, why: String)
   /// Another node has this id or this key.
   case identityTaken(NodeID, by: String)
 
@@ -102,7 +104,7 @@ package enum Refusal: Error, Hashable, Sendable {
     case .tokenUnknown, .tokenMissing, .tokenExpired, .tokenUsedUp, .tokenRevoked, .tokenRole,
       .tokenTaken,
       .nameInvalid, .nameTaken, .addressTaken, .recordInvalid, .keyDeparted, .identityTaken,
-      .nodeUnknown, .nodeAmbiguous, .clockBehind, .lowOnSpace:
+      .certificateRefused, .nodeUnknown, .nodeAmbiguous, .clockBehind, .lowOnSpace:
       6
     case .unreachable: 5
     case .alive, .replacesAlive, .itself, .lastControlPlane, .quorumLoss, .noSuccessor: 3
@@ -132,6 +134,7 @@ package enum Refusal: Error, Hashable, Sendable {
     case .recordInvalid: "record-invalid"
     case .keyDeparted: "key-departed"
     case .identityTaken: "identity-taken"
+    case .certificateRefused: "certificate-refused"
     case .nodeUnknown: "node-unknown"
     case .nodeAmbiguous: "node-ambiguous"
     case .alone: "alone"

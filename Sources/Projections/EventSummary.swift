@@ -48,6 +48,7 @@ private struct Words {
     case .maintenanceEntered(let event): name(event.node)
     case .maintenanceExited(let event): name(event.node)
     case .policyChanged: ""
+    case .certificateIssued(let event): name(event.node)
     }
   }
 
@@ -81,6 +82,8 @@ private struct Words {
         + (event.until.map { "until \($0.rfc3339)" } ?? "until it is told to be back")
     case .maintenanceExited(let event): "\(name(event.node)) is meant to be there again"
     case .policyChanged(let event): event.words
+    case .certificateIssued(let event):
+      "\(name(event.node)) has a certificate for \(event.subject) until \(event.expires.rfc3339)"
     }
   }
 

@@ -226,7 +226,9 @@ extension HealthFacts {
   }
 
   fileprivate var workers: (Bool, String) {
-    let workers = cluster.nodes.filter { $0.isActive && !$0.isControlPlane }
+    let workers = cluster.nodes.filter {
+      $0.isActive && !$0.isControlPlane && !$0.record.isKeyless
+    }
     guard !workers.isEmpty else { return (true, "no workers") }
     let problems = workers.compactMap { worker -> String? in
       guard outlook.sightings[worker.id]?.ready == true else {

@@ -84,7 +84,7 @@ package struct NodeTable: Hashable, Sendable {
         isLeader: member.isActive && member.isControlPlane && cluster.leader == member.id
           && outlook?.hasLeader != false,
         isHere: isHere, age: max(0, now.milliseconds - member.joined.milliseconds),
-        version: "muster-\(member.record.version)", endpoints: member.record.endpoints,
+        version: member.record.program, endpoints: member.record.endpoints,
         failureDomain: member.record.failureDomain, apiserverReady: member.apiserverReady,
         suspectedSince: member.suspectedSince, joinIndex: member.joinIndex,
         contactAge: sighting?.contactAge, index: index,
@@ -97,6 +97,7 @@ package struct NodeTable: Hashable, Sendable {
     _ member: Member, isHere: Bool, outlook: Outlook?
   ) -> NodeRow.Status {
     guard member.isActive else { return .notReady }
+    if member.record.isKeyless { return .unknown }
     guard let outlook else {
       guard member.isControlPlane else { return .unknown }
       return member.isSuspected ? .notReady : .ready

@@ -104,7 +104,8 @@ extension Command {
   package var isClients: Bool {
     switch self {
     case .issueToken, .revokeToken, .join, .leave, .removeNode, .changeRole, .refreshEndpoints,
-      .loseReplica, .refetchReplica, .enterMaintenance, .exitMaintenance, .changePolicy:
+      .loseReplica, .refetchReplica, .enterMaintenance, .exitMaintenance, .changePolicy,
+      .issueCertificate:
       true
     case .assignRoles, .settle, .suspect, .recover: false
     }

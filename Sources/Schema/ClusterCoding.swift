@@ -48,6 +48,7 @@ extension Cluster {
       before = session
     }
     out.put(sessions.forgotten) { $0.put($1) }
+    out.putCertificates(nodes)
     out.putFixed(checksum(out.bytes[...]))
     return out.bytes
   }
@@ -94,6 +95,7 @@ extension Cluster {
     sessions.reserveCapacity(min(sessionCount, Sessions.limit))
     for _ in 0..<sessionCount { sessions.append(try input.session(after: sessions.last)) }
     let forgotten = try input.flag() ? try input.time() : nil
+    try input.certificates(&nodes)
     self.init(
       id: id, incarnation: incarnation, formed: formed, nodes: nodes, departed: departed,
       tokens: tokens, leader: leader, term: term, joint: joint, departure: departure,

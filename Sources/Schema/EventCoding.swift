@@ -59,6 +59,7 @@ extension WireEnvelope.OneOf_Event {
     case .maintenanceExited(let event):
       self = .maintenanceExited(.with { $0.node = event.node.rawValue })
     case .policyChanged(let event): self = .policyChanged(WirePolicyChanged(event))
+    case .certificateIssued(let event): self = .certificateIssued(WireCertificateIssued(event))
     }
   }
 }
@@ -107,10 +108,10 @@ extension Event {
       self = .maintenanceExited(
         MaintenanceExited(node: try nodeID(wire.node, "MaintenanceExited.node")))
     case .policyChanged(let wire): self = .policyChanged(PolicyChanged(wire))
+    case .certificateIssued(let wire): self = .certificateIssued(try CertificateIssued(wire))
     // Named in the catalogue, without a meaning in this version.
     case .endpointPinned: throw Malformed.unknown(.endpointPinned)
     case .endpointUnpinned: throw Malformed.unknown(.endpointUnpinned)
-    case .certificateIssued: throw Malformed.unknown(.certificateIssued)
     case .kubernetesCaRotated: throw Malformed.unknown(.kubernetesCARotated)
     case .noteAttached: throw Malformed.unknown(.noteAttached)
     case .backupTaken: throw Malformed.unknown(.backupTaken)

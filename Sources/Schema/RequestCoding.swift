@@ -45,6 +45,7 @@ extension Request {
       try checkText(wish.target, upTo: Limit.target, "Command.EnterMaintenance.target")
     case .exitMaintenance(let target):
       try checkText(target, upTo: Limit.target, "Command.ExitMaintenance.target")
+    case .issueCertificate(let issued): try issued.checkLimits()
     case .revokeToken, .leave, .settle, .suspect, .recover, .loseReplica, .refetchReplica,
       .changePolicy:
       break
@@ -186,6 +187,8 @@ extension WireCommand {
     case .exitMaintenance(let target):
       command = .exitMaintenance(.with { $0.target = target })
     case .changePolicy(let change): command = .changePolicy(WirePolicyChanged(change))
+    case .issueCertificate(let issued):
+      command = .issueCertificate(WireCertificateIssued(issued))
     }
   }
 }
@@ -229,7 +232,7 @@ extension Command {
           target: wire.target,
           role: try known(wire.role, as: NodeRole.self, "Command.ChangeRole.role"),
           endpoints: wire.hasEndpoints ? try Endpoints(wire.endpoints) : nil))
-    case .issueCertificate: throw .missing("Command.issueCertificate")
+    case .issueCertificate(let wire): self = .issueCertificate(try CertificateIssued(wire))
     case nil: throw .missing("Command.command")
     }
   }

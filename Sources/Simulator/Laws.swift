@@ -348,6 +348,7 @@ struct Laws {
     case (.removeNode, .nodeRemoved): true
     case (.changeRole(let wish), _): event.gives(wish)
     case (.changePolicy, .policyChanged), (.changePolicy, .clusterFormed): true
+    case (.issueCertificate(let wanted), .certificateIssued(let issued)): wanted == issued
     case (.enterMaintenance, .maintenanceEntered), (.exitMaintenance, .maintenanceExited): true
     case (.refreshEndpoints(let wanted), .endpointRefreshed(let refreshed)):
       wanted.node == refreshed.node && wanted.endpoints == refreshed.endpoints

@@ -41,6 +41,12 @@ struct NodeOptions: ParsableArguments {
       "Where a node is that moved while this one was down, repeatable; like n2=10.0.0.2.",
       valueName: "name=addr"))
   var peer: [String] = []
+  @Flag(
+    name: .customLong("accept-microk8s"),
+    help: "Let MicroK8s's own workers join although no --apiserver-endpoint is known.")
+  var acceptMicroK8s = false
+  @Flag(help: "Forward nobody to the API servers from this node.")
+  var noProxy = false
 
   /// With the environment, for what was not given.
   func options(_ agent: LocalAgent) throws -> AgentOptions {
@@ -61,6 +67,8 @@ struct NodeOptions: ParsableArguments {
     options.failureDomain = failureDomain ?? environment("MUSTER_FAILURE_DOMAIN")
     options.peers =
       peer.isEmpty ? environment("MUSTER_PEER")?.split(separator: ",").map(String.init) ?? [] : peer
+    options.acceptsMicroK8s = try acceptMicroK8s ? true : truth("MUSTER_ACCEPT_MICROK8S")
+    options.hasNoProxy = try noProxy ? true : truth("MUSTER_NO_PROXY")
     return options
   }
 
@@ -68,7 +76,18 @@ struct NodeOptions: ParsableArguments {
   var isGiven: Bool {
     let texts = [config, name, address, listen, apiserverEndpoint, failureDomain]
     return texts.contains { $0 != nil } || !extraAddress.isEmpty || !peer.isEmpty
+      || acceptMicroK8s || noProxy
       || [clusterPort, datastorePort, apiserverPort].contains { $0 != nil }
+  }
+
+  private func truth(_ name: String) throws -> Bool? {
+    switch environment(name) {
+    case nil: return nil
+    case "1", "true", "yes": return true
+    case "0", "false", "no": return false
+    case .some(let text):
+      throw Failure("\(name) is \"\(text)\", true or false is expected", exitCode: 2)
+    }
   }
 
   private func number(_ name: String) throws -> Int? {

@@ -27,6 +27,7 @@ struct CheckpointTests {
     member.maintenance = .init(index: 8, since: time, until: time)
     member.lentTo = NodeID(2)
     member.roleIndex = 6
+    member.certificates = [.init(subject: "/CN=a", expires: time, index: 5)]
     let issued = TokenIssued(
       id: TokenID(5),
       secrets: [.init(hash: Samples.digest(0x50), roles: [.controlPlane, .worker])], uses: 3,

@@ -55,6 +55,10 @@ enum Samples {
     cause: .departure,
     departing: RoleAssigned.Departing(node: n1, kind: .remove, forced: true), joint: true)
 
+  static let certificate = CertificateIssued(
+    node: n3, subject: "/CN=system:node:worker-3.lan/O=system:nodes", certificate: digest(0xa0),
+    serial: [0x6d, 0x75, 0x73, 0x74], expires: Timestamp(milliseconds: 2_075_360_000_000))
+
   private static func imported(file: Digest?) -> ClusterImported {
     ClusterImported(
       cluster: ClusterID(0xc2), first: controlPlane, source: cluster, sourceIndex: 1042,
@@ -139,6 +143,7 @@ enum Samples {
         PolicyChanged(
           voters: 5, standbys: 0, suspectAfter: 20_000, recoverAfter: 5000, spread: false))
     ),
+    ("certificate.issued", .certificateIssued(certificate)),
   ]
 
   static func envelope(_ event: Event) -> Envelope {
@@ -181,6 +186,7 @@ enum Samples {
     ("enter-maintenance", request(.enterMaintenance(.init(target: "n2", seconds: 1800)))),
     ("exit-maintenance", request(.exitMaintenance("n2"))),
     ("change-policy", request(.changePolicy(PolicyChanged(voters: 5)))),
+    ("issue-certificate", request(.issueCertificate(certificate))),
   ]
 
   static func request(_ command: Command, reason: String = "drill") -> Request {

@@ -26,6 +26,8 @@ package struct AgentOptions: Sendable {
   package var peers: [String] = []
   /// Like 90s or 10m.
   package var hookTimeout: String?
+  package var acceptsMicroK8s: Bool?
+  package var hasNoProxy: Bool?
   package var logLevel: String?
   package var logFormat: String?
 
@@ -59,6 +61,8 @@ package struct AgentOptions: Sendable {
     out.failureDomain = failureDomain ?? file.failureDomain
     if peers.isEmpty { out.peers = file.peers ?? [] }
     out.hookTimeout = hookTimeout ?? file.hookTimeout
+    out.acceptsMicroK8s = acceptsMicroK8s ?? file.acceptsMicroK8s
+    out.hasNoProxy = hasNoProxy ?? file.hasNoProxy
     out.logLevel = logLevel ?? file.logLevel
     out.logFormat = logFormat ?? file.logFormat
     return out
@@ -77,6 +81,8 @@ package struct AgentOptions: Sendable {
     var failureDomain: String?
     var peers: [String]?
     var hookTimeout: String?
+    var acceptsMicroK8s: Bool?
+    var hasNoProxy: Bool?
     var logLevel: String?
     var logFormat: String?
 
@@ -90,6 +96,8 @@ package struct AgentOptions: Sendable {
       case failureDomain = "failure-domain"
       case peers = "peer"
       case hookTimeout = "hook-timeout"
+      case acceptsMicroK8s = "accept-microk8s"
+      case hasNoProxy = "no-proxy"
       case logLevel = "log-level"
       case logFormat = "log-format"
     }
@@ -150,7 +158,8 @@ package struct AgentOptions: Sendable {
         }
       },
       failureDomain: failureDomain ?? "1", peers: try peerAddresses(),
-      hookTimeout: try hookSeconds())
+      hookTimeout: try hookSeconds(), acceptsMicroK8s: acceptsMicroK8s ?? false,
+      hasProxy: !(hasNoProxy ?? false))
     let ports = [settings.clusterPort, settings.datastorePort, settings.apiserverPort]
     guard Set(ports).count == ports.count else {
       throw Failure(

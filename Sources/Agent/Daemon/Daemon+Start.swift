@@ -150,11 +150,11 @@ extension Daemon {
       try? await Task.sleep(for: Self.farewell)
     }
     await hooks.stop(killing: true)
-    let (local, kubernetes) = servers.withLock { servers in
-      defer { (servers.local, servers.kubernetes) = (nil, nil) }
-      return (servers.local, servers.kubernetes)
+    let local = servers.withLock { servers in
+      defer { servers.local = nil }
+      return servers.local
     }
-    async let stoppedKubernetes: Void? = kubernetes?.stop()
+    async let stoppedKubernetes: Void = stopKubernetes()
     async let stoppedCluster: Void = stopClusterServers()
     await local?.stop()
     _ = await (stoppedKubernetes, stoppedCluster)
@@ -199,17 +199,11 @@ extension Daemon {
 
   func stopNode() async {
     await hooks.stop()
-    let (mode, kubernetes) = (
-      state.withLock { state in
-        defer { state.mode = .starting }
-        return state.mode
-      },
-      servers.withLock { servers in
-        defer { servers.kubernetes = nil }
-        return servers.kubernetes
-      }
-    )
-    await kubernetes?.stop()
+    let mode = state.withLock { state in
+      defer { state.mode = .starting }
+      return state.mode
+    }
+    await stopKubernetes()
     switch mode {
     case .controlPlane(let node): await node.stop()
     case .worker(let worker): await worker.stop()
@@ -228,17 +222,9 @@ extension Daemon {
   }
 
   private func announce(_ own: NodeID, by node: ControlPlane) async {
-    let said = EndpointRefreshed(
-      node: own, endpoints: settings.endpoints(for: .controlPlane), apiserverReady: true,
-      version: Version.program)
-    let known = await node.driver.look { replica in
-      replica.cluster.node(own).map {
-        ($0.record.endpoints, $0.apiserverReady, $0.record.version)
-      }
-    }
-    if let known, known == (said.endpoints, said.apiserverReady, said.version) { return }
+    guard await endpointNews(node, own, isReady: nil) != nil else { return }
     Task {
-      while !Task.isCancelled {
+      while !Task.isCancelled, let said = await endpointNews(node, own, isReady: nil) {
         let outcome = await node.driver.submit(
           Membership.Request(
             id: .drawn(), command: .refreshEndpoints(said), actor: settings.name, origin: own),
@@ -304,8 +290,24 @@ extension Daemon {
   private func startKubernetes(_ node: ControlPlane) async throws {
     let files = KubernetesFiles(directory)
     try files.writeKubeconfig(server: settings.apiserverAddress)
-    guard settings.apiserverEndpoint == nil else { return }
-    let server = try await KubernetesServer.start(self, node)
-    servers.withLock { $0.kubernetes = server }
+    if settings.apiserverEndpoint == nil {
+      let server = try await KubernetesServer.start(self, node)
+      servers.withLock { $0.kubernetes = server }
+    } else {
+      let watch = try watchAPIServer(node)
+      servers.withLock { $0.watch = watch }
+    }
+    let proxy = await ControlPlaneProxy.start(context, node.board)
+    servers.withLock { $0.proxy = proxy }
+  }
+
+  private func stopKubernetes() async {
+    let (server, proxy, watch) = servers.withLock { servers in
+      defer { (servers.kubernetes, servers.proxy, servers.watch) = (nil, nil, nil) }
+      return (servers.kubernetes, servers.proxy, servers.watch)
+    }
+    await watch?.stop()
+    await proxy?.stop()
+    await server?.stop()
   }
 }

@@ -54,6 +54,9 @@ package final class Daemon: Sendable {
   struct Servers: Sendable {
     var cluster: [HTTPServer] = []
     var kubernetes: KubernetesServer?
+    /// Of a control-plane node.
+    var proxy: ControlPlaneProxy?
+    var watch: APIServerWatch?
     var local: HTTPServer?
     var client: ClusterClient?
   }

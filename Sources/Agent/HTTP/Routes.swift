@@ -31,6 +31,7 @@ struct Routes: Sendable {
     history(router)
     page(router)
     roles(router)
+    microK8s(router)
     if isLocal { nodeCommands(router) }
     return router
   }
@@ -110,6 +111,7 @@ struct Routes: Sendable {
       try Answer.json([
         "version": Version.program, "eventFormat": "\(Version.eventFormat)",
         "protocol": "\(Version.protocolNumber)",
+        "apiserver": daemon.settings.apiserverEndpoint == nil ? "embedded" : "kubernetes",
       ])
     }
     route(router, .get, "/metrics") { request, context in

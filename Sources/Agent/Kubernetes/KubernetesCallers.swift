@@ -1,6 +1,7 @@
 // Who may read the Kubernetes API: whoever shows a client certificate of the Kubernetes CA, and
 // every member of the cluster, by the key that the log knows it by. Workers have no other
-// credentials, and lose these with their membership.
+// credentials, and lose these with their membership: also those of MicroK8s, which have
+// certificates that name their node.
 
 import Membership
 import NIOCore
@@ -10,9 +11,14 @@ import Transport
 
 final class KubernetesCallers: Sendable {
   private let authority: KubernetesAuthority
-  /// Until when a certificate, by its DER, need not be verified again: that costs more than to
-  /// answer.
-  private let verified = Mutex<[[UInt8]: NIODeadline]>([:])
+  private struct Verified {
+    /// Until when it need not be verified again: that costs more than to answer.
+    var until: NIODeadline
+    /// The node that it was signed for, where it was signed for one.
+    var holder: UInt64?
+  }
+  /// Certificates, by their DER.
+  private let verified = Mutex<[[UInt8]: Verified]>([:])
   private static let remembered = 256
 
   init(_ authority: KubernetesAuthority) { self.authority = authority }
@@ -22,13 +28,21 @@ final class KubernetesCallers: Sendable {
     if node.board.directory.members[key] != nil { return true }
     guard let der = await certificate(context.channel) else { return false }
     let now = NIODeadline.now()
-    if verified.withLock({ $0[der].map { now < $0 } ?? false }) { return true }
+    let known = verified.withLock { $0[der] }
+    if let known, now < known.until { return isMember(known.holder, node) }
     guard await authority.hasSigned(clientCertificate: der) else { return false }
+    let entry = Verified(
+      until: now + .minutes(1), holder: KubernetesAuthority.holder(ofCertificate: der))
     verified.withLock { verified in
       if verified.count >= Self.remembered { verified = [:] }
-      verified[der] = now + .minutes(1)
+      verified[der] = entry
     }
-    return true
+    return isMember(entry.holder, node)
+  }
+
+  private func isMember(_ holder: UInt64?, _ node: ControlPlane) -> Bool {
+    guard let holder else { return true }
+    return node.board.directory.members[NodeRecord.keyless(NodeID(holder))] != nil
   }
 
   private func certificate(_ channel: any Channel) async -> [UInt8]? {

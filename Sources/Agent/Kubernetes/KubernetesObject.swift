@@ -238,7 +238,7 @@ struct KubernetesObject: Sendable {
         "nodeInfo",
         .object(
           unknown + [
-            ("kubeletVersion", .text("muster-" + node.record.version)),
+            ("kubeletVersion", .text(node.record.program)),
             ("kubeProxyVersion", .text("")), ("operatingSystem", .text("")),
             ("architecture", .text("")),
           ])
@@ -289,6 +289,11 @@ struct KubernetesObject: Sendable {
         (node.suspectedSince == nil
           ? "it is a member and does not answer" : "it is a member, and suspected to be down")
           + unknown, node.suspectedSince
+      )
+    case .unknown where node.record.isKeyless:
+      return (
+        "Unknown", "MembershipOnly",
+        "it is a member that runs MicroK8s, and tells muster nothing" + unknown, nil
       )
     case .unknown, nil:
       return (

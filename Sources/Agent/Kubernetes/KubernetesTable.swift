@@ -101,7 +101,7 @@ struct KubernetesTable {
       return [
         object.name, node.status == .ready ? "Ready" : "NotReady",
         node.record.role == .controlPlane ? "control-plane" : none, age,
-        "muster-" + node.record.version, node.record.endpoints.cluster.host.description, none,
+        node.record.program, node.record.endpoints.cluster.host.description, none,
         node.datastoreRole?.name ?? none, node.record.failureDomain,
       ]
     case .namespace: return [object.name, "Active", age]

@@ -369,7 +369,8 @@ extension Event {
       .roleAssigned:
       true
     case .leaderElected, .tokenIssued, .tokenRevoked, .rolesSettled, .replicaLost,
-      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged:
+      .replicaRefetched, .maintenanceEntered, .maintenanceExited, .policyChanged,
+      .certificateIssued:
       false
     }
   }

@@ -23,6 +23,10 @@ struct Settings: Sendable {
   var peers: [String: Host] = [:]
   /// Seconds that one hook may take.
   var hookTimeout: Int64 = 60
+  /// Whether MicroK8s's workers may join although no real API server is known.
+  var acceptsMicroK8s = false
+  /// Whether this node forwards connections to the API servers.
+  var hasProxy = true
 
   var clusterAddress: Address { Self.at(address, clusterPort) }
   var datastoreAddress: Address { Self.at(address, datastorePort) }

@@ -81,9 +81,10 @@ final class WorkerNode: Sendable {
 
   private func listen() async throws {
     let port = Int(context.settings.apiserverPort)
+    guard context.settings.hasProxy else { return }
     let hosts =
       context.settings.address.isLoopback
-      ? [context.settings.address.description] : ["127.0.0.1", "::1"]
+      ? [context.settings.address.description] : Settings.loopback
     var bound = 0
     var problem: (any Error)?
     for host in hosts {

@@ -188,7 +188,7 @@ extension KubernetesAuthority {
       fingerprint: Array(SHA256.hash(data: serializer.serializedBytes)))
   }
 
-  private static func generalName(_ text: String) -> GeneralName {
+  static func generalName(_ text: String) -> GeneralName {
     var bytes = [UInt8](repeating: 0, count: text.contains(":") ? 16 : 4)
     guard inet_pton(bytes.count == 16 ? AF_INET6 : AF_INET, text, &bytes) == 1 else {
       return .dnsName(text)
