@@ -255,8 +255,8 @@ extension World {
     schedule(.stop(index), after: faultDice.spread(10 * millisecond, 20 * second))
   }
 
-  /// A worker begins to run as a control-plane node, on an empty disk. One that never noticed that it
-  /// was a worker for a while goes on.
+  /// A worker begins to run as a control-plane node, on an empty disk. One that never noticed that
+  /// it was a worker for a while goes on.
   private func takeUpRole(_ id: NodeID) {
     guard let record = truth.node(id)?.record else { return }
     let node = indexes[id].map { nodes[$0] } ?? addNode(record)

@@ -23,8 +23,8 @@ package struct LocalRoleChange: Codable, Sendable {
   }
 }
 
-/// `GET /v1/role` on the cluster port, for the control plane: what a node runs as at the moment, and
-/// where it would be as a control-plane node, which it alone knows.
+/// `GET /v1/role` on the cluster port, for the control plane: what a node runs as at the moment,
+/// and where it would be as a control-plane node, which it alone knows.
 struct RoleAnswer: Codable, Sendable {
   var node: String
   /// `worker` or `control-plane`.

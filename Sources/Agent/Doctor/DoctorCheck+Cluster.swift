@@ -58,8 +58,8 @@ extension DoctorCheck {
       guard let state = facts.state else { return .skip("there is no log") }
       if let departure = state.departure {
         return .warn(
-          "\(departure.kind.noun) \(state.name(of: departure.node)), begun at index \(departure.index),"
-            + " is not finished", fix: facts.muster("health --wait"))
+          "\(departure.kind.noun) \(state.name(of: departure.node)), begun at index"
+            + " \(departure.index), is not finished", fix: facts.muster("health --wait"))
       }
       if let joint = state.joint {
         return .warn(
