@@ -350,11 +350,7 @@ struct Laws {
     case (.changePolicy, .policyChanged), (.changePolicy, .clusterFormed): true
     case (.issueCertificate(let wanted), .certificateIssued(let issued)): wanted == issued
     case (.enterMaintenance, .maintenanceEntered), (.exitMaintenance, .maintenanceExited): true
-    case (.refreshEndpoints(let wanted), .endpointRefreshed(let refreshed)):
-      wanted.node == refreshed.node && wanted.endpoints == refreshed.endpoints
-    case (.refreshEndpoints(let wanted), .nodeJoined(let joined)): wanted.node == joined.node.id
-    case (.refreshEndpoints(let wanted), .clusterFormed(let formed)):
-      wanted.node == formed.first.id
+    case (.refreshEndpoints(let wanted), _): event.places(wanted)
     default: false
     }
   }

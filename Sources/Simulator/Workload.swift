@@ -257,6 +257,21 @@ struct Workload {
 }
 
 extension Event {
+  /// Whether it says where the node is, or said so first: then there was nothing to refresh.
+  func places(_ wanted: EndpointRefreshed) -> Bool {
+    switch self {
+    case .endpointRefreshed(let refreshed):
+      wanted.node == refreshed.node && wanted.endpoints == refreshed.endpoints
+    case .nodePromoted(let promoted):
+      wanted.node == promoted.node && wanted.endpoints == promoted.endpoints
+    case .nodeDemoted(let demoted):
+      wanted.node == demoted.node && wanted.endpoints == demoted.endpoints
+    case .nodeJoined(let joined): wanted.node == joined.node.id
+    case .clusterFormed(let formed): wanted.node == formed.first.id
+    default: false
+    }
+  }
+
   /// Whether it made the node what was wished for.
   func gives(_ wish: Command.ChangeRole) -> Bool {
     switch self {

@@ -8,10 +8,10 @@ struct RoleCommand: AsyncParsableCommand {
     commandName: "role",
     abstract: "Make a worker a control-plane node, or a control-plane node a worker.",
     discussion: """
-      Run it on a control-plane node. The node keeps its name, its key and its place in the cluster. \
-      A worker that is promoted must be within reach; it fetches the log and gets a vote where one \
-      is wanted. A demotion is refused (exit code 3) where the others could not stay available; a \
-      node that is gone is taken out with muster remove-node.
+      Run it on a control-plane node. The node keeps its name, its key and its place in the \
+      cluster. A worker that is promoted must be within reach; it fetches the log and gets a vote \
+      where one is wanted. A demotion is refused (exit code 3) where the others could not stay \
+      available; a node that is gone is taken out with muster remove-node.
       """)
 
   @OptionGroup var agent: LocalAgent

@@ -9,8 +9,8 @@ struct WhatIfCommand: AsyncParsableCommand {
     abstract: "Say what would happen, without doing it.",
     discussion: """
       Suppose one of: remove NODE, leave NODE, promote NODE, demote NODE, fail NODE,NODE, join 2 \
-      voters, join 3 workers, lose-zone DOMAIN. The answer comes from the rules that the cluster itself obeys. Exit code 3 \
-      if the quorum or the last copy of the log would be lost.
+      voters, join 3 workers, lose-zone DOMAIN. The answer comes from the rules that the cluster \
+      itself obeys. Exit code 3 if the quorum or the last copy of the log would be lost.
       """)
 
   @OptionGroup var origin: HistoryOrigin

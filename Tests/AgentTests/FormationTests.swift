@@ -103,4 +103,40 @@ struct FormationTests {
     #expect(try NodeFile.load(directory) == file)
     #expect(directory.exists(directory.newIdentity + "/node.key"))
   }
+
+  @Test(
+    "A node that was demoted has its log in the archive and no key that signs", arguments: 0...2)
+  func demoted(_ step: Int) throws {
+    let directory = try folder()
+    defer { try? FileManager.default.removeItem(atPath: directory.path) }
+    let file = NodeFile(
+      cluster: "a", node: "00000000000000aa", name: "n1", role: .worker, address: "127.0.0.1",
+      clusterPort: 25000, datastorePort: 19001, apiserverPort: 16443, roleIndex: 7)
+    try file.save(directory)
+    let archived = directory.archive + "/log-a/data.mdb"
+    try write("old", step == 0 ? directory.log + "/data.mdb" : archived)
+    try write("ca", directory.kubernetes + "/ca.crt")
+    if step < 2 { try write("key", directory.kubernetes + "/ca.key") }
+    try Formation.recover(directory)
+    #expect(try directory.read(archived) == Array("old".utf8))
+    #expect(!directory.exists(directory.log) && !directory.exists(directory.archive + "/log-a-2"))
+    #expect(!directory.exists(directory.kubernetes + "/ca.key"))
+    #expect(directory.exists(directory.kubernetes + "/ca.crt"))
+    #expect(try NodeFile.load(directory)?.roleIndex == 7)
+  }
+
+  @Test("A node that was promoted begins its log anew, and its list of servers is gone")
+  func promoted() throws {
+    let directory = try folder()
+    defer { try? FileManager.default.removeItem(atPath: directory.path) }
+    let file = NodeFile(
+      cluster: "a", node: "00000000000000aa", name: "n1", role: .controlPlane,
+      address: "127.0.0.1", clusterPort: 25000, datastorePort: 19001, apiserverPort: 16443)
+    try file.save(directory)
+    try write("new", directory.newLog + "/data.mdb")
+    try write("{}", directory.workerState)
+    try Formation.recover(directory)
+    #expect(try directory.read(directory.log + "/data.mdb") == Array("new".utf8))
+    #expect(!directory.exists(directory.workerState) && !directory.exists(directory.newLog))
+  }
 }

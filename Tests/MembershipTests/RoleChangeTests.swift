@@ -68,7 +68,7 @@ import Testing
   }
 
   @Test(
-    "A demotion is role.assigned, roles.settled and node.demoted under one command id, whoever leads"
+    "A demotion is role.assigned, roles.settled and node.demoted under one id, whoever leads"
   )
   func demotion() throws {
     var stage = try Stage.controlPlane(4)

@@ -16,10 +16,12 @@ extension Program {
       FileManager.default.fileExists(atPath: node.data + "/" + path)
     }
 
-    private func archive(_ node: Node) throws -> [String] {
+    /// Logs of the cluster that were archived.
+    private func archive(_ node: Node) async throws -> [String] {
       guard exists(node, "archive") else { return [] }
+      let cluster = try await node.status().cluster
       return try FileManager.default.contentsOfDirectory(atPath: node.data + "/archive")
-        .filter { $0.hasPrefix("log-") }
+        .filter { $0.hasPrefix("log-\(cluster)") }
     }
 
     /// n1 and n2 of the control plane, and w1.
@@ -74,7 +76,7 @@ extension Program {
         #expect(after.nodes.first { $0.name == name }?.role == "worker")
         #expect(!exists(leader, "kubernetes/ca.key") && exists(leader, "kubernetes/ca.crt"))
         #expect(!exists(leader, "log") && exists(leader, "worker.json"))
-        #expect(try archive(leader).count == 1)
+        #expect(try await archive(leader).count == 1)
         let provider = try String(
           contentsOfFile: leader.data + "/args/traefik/provider.yaml", encoding: .utf8)
         #expect(!provider.contains("\(leader.address):"))
@@ -160,6 +162,7 @@ extension Program {
         let outcome = try await change.ended()
         #expect(outcome.code == 0, "\(outcome)")
         try await eventually("three nodes vote") {
+          guard try await worker.run("status").code == 0 else { return false }
           let status = try await worker.status()
           return status.highAvailability && status.pending == nil
             && status.nodes.allSatisfy { $0.datastoreRole == "voter" }
@@ -191,7 +194,7 @@ extension Program {
         }
         #expect(try await row("n3", nodes[2]).role == "worker")
         #expect(!exists(nodes[2], "kubernetes/ca.key") && !exists(nodes[2], "log"))
-        #expect(try archive(nodes[2]).count == 1)
+        #expect(try await archive(nodes[2]).count == 1)
         #expect(try await nodes[0].events().count { $0.type == "node.demoted" } == 1)
       }
     }

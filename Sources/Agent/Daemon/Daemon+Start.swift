@@ -71,6 +71,8 @@ extension Daemon {
     }
     defer { listening.cancel() }
     do {
+      // What peers say meanwhile of this node's role is said again when it is up.
+      try beginChange("the start")
       try await finishChanges()
       try await start()
     } catch {
@@ -133,6 +135,7 @@ extension Daemon {
 
   private func start() async throws {
     if case .starting = mode { try await startNode() }
+    endChange()
     if servers.withLock({ $0.cluster.isEmpty }) { try await startClusterServers() }
     try await startLocalServer()
     await announceEndpoints()

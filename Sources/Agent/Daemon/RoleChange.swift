@@ -65,14 +65,14 @@ extension Daemon {
     report(ProgressLine(progress: "contact: \(member.name), \(address)"))
     let answer: RoleAnswer
     do {
-      answer = try await roleAnswer(of: member)
+      answer = try await firstAnswer(of: member)
     } catch let failure as Failure where failure.exitCode == 4 {
       throw APIError("cannot promote \(member.name): \(failure)", code: "identity", exitCode: 4)
     } catch {
       throw APIError(
-        "cannot promote \(member.name): \(error). Nothing was changed; see to it that its agent "
-          + "runs and can be reached at \(address), and try again", code: "node-unreachable",
-        exitCode: 5)
+        "cannot promote \(member.name): \(APIError(describing: error).error). Nothing was changed;"
+          + " see to it that its agent runs and can be reached at \(address), and try again",
+        code: "node-unreachable", exitCode: 5)
     }
     guard answer.eventFormat == Version.eventFormat else {
       throw APIError(
@@ -81,6 +81,20 @@ extension Daemon {
         code: "version", exitCode: 6)
     }
     return try answer.endpoints(with: member.record.endpoints)
+  }
+
+  /// Asks for three seconds: it may be restarting.
+  private func firstAnswer(of member: Member) async throws -> RoleAnswer {
+    let end = ReplicaDriver.now() &+ 3_000_000_000
+    while true {
+      do {
+        return try await roleAnswer(of: member)
+      } catch {
+        let isFinal = ![5, 7].contains(APIError(describing: error).exitCode)
+        guard !isFinal, ReplicaDriver.now() < end else { throw error }
+        try await Task.sleep(for: .milliseconds(200))
+      }
+    }
   }
 
   /// What that node says of itself, over its cluster port.
@@ -107,7 +121,8 @@ extension Daemon {
     while true {
       let now = ReplicaDriver.now()
       let left = Duration.nanoseconds(Int64(clamping: max(end, now) - now))
-      let outcome = await outcome(of: request, on: node, timeout: left)
+      let outcome = await outcome(
+        of: request, on: node, isOwn: member.id == file.nodeID, timeout: left)
       switch outcome {
       case .committed(_, let last):
         if case .controlPlane(let running) = mode, running === node {
@@ -127,15 +142,15 @@ extension Daemon {
     }
   }
 
-  /// The answer, or nil once this node is no control-plane node any more: it was demoted itself.
+  /// The answer, or nil once this node, if it is about itself, is no control-plane node any more.
   private func outcome(
-    of request: Membership.Request, on node: ControlPlane, timeout: Duration
+    of request: Membership.Request, on node: ControlPlane, isOwn: Bool, timeout: Duration
   ) async -> Outcome? {
     let (answers, answer) = AsyncStream<Outcome?>.makeStream()
     Task { answer.yield(await node.driver.submit(request, timeout: timeout)) }
     let listening = Task {
       while !Task.isCancelled {
-        if self.file.role == .worker { answer.yield(nil) }
+        if isOwn, self.file.role == .worker { answer.yield(nil) }
         try? await Task.sleep(for: .milliseconds(20))
       }
     }
@@ -154,7 +169,7 @@ extension Daemon {
         let running = try await running(member, as: role)
         pending = if let running { running } else { await duty(of: member, role) }
       } catch {
-        pending = "\(error)"
+        pending = APIError(describing: error).error
       }
       guard let pending else { return }
       if told != pending { report(ProgressLine(progress: "take up role: \(pending)")) }

@@ -34,6 +34,9 @@ extension Daemon {
   /// A control-plane node asks, as far as this node knows: a worker knows them by its list.
   /// - Throws: `APIError`: not allowed.
   func requirePeer(_ key: Digest) throws {
+    if case .starting = mode {
+      throw APIError("it is starting", code: "starting", exitCode: 7)
+    }
     if case .worker(let worker) = mode {
       guard worker.endpoints.servers.contains(where: { $0.key == key.description }) else {
         throw Routes.forbidden

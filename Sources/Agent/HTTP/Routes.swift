@@ -321,6 +321,8 @@ extension APIError {
   init(describing error: any Error) {
     switch error {
     case let error as APIError: self = error
+    case let refusal as Refusal:
+      self.init(refusal.message, code: refusal.code, exitCode: refusal.exitCode)
     case let failure as Failure:
       self.init(failure.message, code: "failed", exitCode: Int(failure.exitCode))
     default: self.init("\(error)", code: "failed", exitCode: 1)

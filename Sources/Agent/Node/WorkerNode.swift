@@ -336,7 +336,9 @@ final class WorkerNode: Sendable {
       do {
         return try await client.call(
           method, path, at: address, key: key, body: body, timeout: timeout)
-      } catch let error as APIError where error.exitCode != 7 && !known.isEarlier(server, error) {
+      } catch let error as APIError
+        where error.exitCode != 7 && error.code != "worker" && !known.isEarlier(server, error)
+      {
         throw error
       } catch {
         problems.append("\(server.name): \(error)")
