@@ -198,7 +198,7 @@ extension Program {
     func realServer() async throws {
       try await onStage { stage in
         let n1 = stage.node("n1")
-        n1.flags = ["--apiserver-endpoint", "127.0.0.1:6443"]
+        n1.flags = ["--apiserver-endpoint", "127.0.0.1:6443", "--no-proxy"]
         try await n1.start()
         #expect(try await n1.succeed("config").contains("server: https://127.0.0.1:6443\n"))
         let client = KubernetesClient(n1, credentials: ["-k"])

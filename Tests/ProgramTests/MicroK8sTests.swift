@@ -35,8 +35,8 @@ extension Program {
       try await Tool("openssl", words, folder).ended()
     }
 
-    /// What it got is what it may have, is good for the Kubernetes API, and for nothing else: it has
-    /// no key of muster's.
+    /// What it got is what it may have, good for the Kubernetes API and for nothing else: it has no
+    /// key of muster's.
     private func expectCredentials(
       of worker: MicroK8sClient, at n1: Node, controlPlane: [Node]
     ) async throws {
