@@ -100,16 +100,18 @@ struct RoleKeeper: Sendable {
       milliseconds.map { UInt64($0) * 1_000_000 } ?? replica.options.damping
     }
     let suspectAfter = time(policy.suspectAfter)
-    guard now >= began + suspectAfter else { return nil }
     let controlPlane = Set(replica.cluster.controlPlane.map(\.id))
     listening = listening.filter { controlPlane.contains($0.key) }
     contactSince = contactSince.filter { controlPlane.contains($0.key) }
-    for node in replica.cluster.nodes
-    where node.isControlPlane && node.isActive
-      && node.id != replica.options.node && node.datastoreRole != nil
-    {
+    let peers = replica.cluster.controlPlane.filter {
+      $0.id != replica.options.node && $0.datastoreRole != nil
+    }
+    for node in peers where listening[node.id] == nil {
+      listening[node.id] = node.roleIndex > led ? now : began
+    }
+    guard now >= began + suspectAfter else { return nil }
+    for node in peers {
       let id = node.id
-      if listening[id] == nil { listening[id] = node.roleIndex > led ? now : began }
       let silence = now - min(now, lastContact(of: id, in: replica))
       if silence >= replica.options.raft.electionTimeout { contactSince[id] = nil }
       if node.isSuspected {

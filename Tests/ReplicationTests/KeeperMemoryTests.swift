@@ -1,5 +1,6 @@
 import Membership
 import Replication
+import Simulator
 import Testing
 
 @Suite struct KeeperMemoryTests {
@@ -19,5 +20,15 @@ import Testing
     bench.settle()
     for _ in 0..<8 { bench.advance(200_000_000) }
     #expect(bench.replicas[0].cluster.node(record.id)?.datastoreRole != nil)
+  }
+
+  @Test("A node that joins a new leader and falls silent at once is suspected after ten seconds")
+  func suspectedInTime() {
+    let bench = Bench(3)
+    let silent = bench.now
+    while bench.count(.nodeSuspected) == 0, bench.now < silent + 60 * second {
+      bench.advance(200_000_000, among: [0, 1])
+    }
+    #expect(bench.now >= silent + 9 * second && bench.now <= silent + 11 * second)
   }
 }

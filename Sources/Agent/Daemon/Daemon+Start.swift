@@ -149,7 +149,8 @@ extension Daemon {
       await node.handOver()
       // Long polls are answered now, and streams end.
       node.board.close()
-      // Whoever goes on asking over an open connection is told with an answer to go elsewhere.
+      // Who comes now finds nobody; who was there already is heard, and told with an answer to go.
+      try? directory.remove(directory.socket)
       try? await Task.sleep(for: Self.farewell)
     }
     await hooks.stop(killing: true)

@@ -18,7 +18,7 @@ enum BenchLoad {
     usage: bench-load load     PEER --servers H:P,... --cert FILE --key FILE
                                [--clients N] [--seconds S] [--count N] [--bytes N]
            bench-load failover PEER --servers H:P,... --cert FILE --key FILE
-                               --process PID [--signal kill|stop|usr1]
+                               --process PID [--signal kill|stop]
            bench-load steady   PEER --servers H:P,... --cert FILE --key FILE --stop FILE
                                [--clients N]
            bench-load follow   muster --servers H:P --cert FILE --key FILE [--clients N]
@@ -74,8 +74,7 @@ enum BenchLoad {
       guard let process = pid_t(try text("process")), process > 1 else {
         throw Usage("--process is not a process id")
       }
-      let signals = ["kill": SIGKILL, "stop": SIGSTOP, "usr1": SIGUSR1]
-      guard let signal = signals[given["signal"] ?? "kill"] else { throw Usage(help) }
+      let signal = given["signal"] == "stop" ? SIGSTOP : SIGKILL
       let time = try Failover.run(
         access, survivors: servers, process: process, signal: signal, on: group.next())
       print(time.map { "milliseconds=\($0 / 1_000_000)" } ?? "milliseconds=none")
