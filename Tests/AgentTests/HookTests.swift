@@ -93,7 +93,9 @@ struct HookProcessTests {
     // The fourth is that of the listing itself.
     #expect(text(outcome).hasPrefix("0 1 2 3 "), "\(text(outcome))")
     let masks = text(outcome).split(separator: "\n").compactMap { $0.split(separator: "\t").last }
-    #expect(masks.suffix(2).allSatisfy { $0.allSatisfy { $0 == "0" } }, "\(masks)")
+    // 32 and 33 belong to the C library, which sets them so.
+    let signals = masks.suffix(2).compactMap { UInt64($0, radix: 16) }.map { $0 & 0x7fff_ffff }
+    #expect(signals == [0, 0], "\(masks)")
   }
 
   @Test("One that takes too long is ended with all that it began, though it ignores SIGTERM")

@@ -1,5 +1,5 @@
-// The hooks that are shipped for kubeadm, k3s and MicroK8s, run as an agent runs them, with programs
-// in the place of the real ones that write down what they were asked.
+// The hooks that are shipped for kubeadm, k3s and MicroK8s, run as an agent runs them, with
+// programs in the place of the real ones that write down what they were asked.
 
 import Foundation
 import Testing
@@ -59,7 +59,8 @@ extension Program {
         let data = path("data")
         try write(
           """
-          {"hook":"\(hook)","about":[{"id":"1","name":"\(about)","clusterAddress":"10.0.0.2:25000"}],\
+          {"hook":"\(hook)",\
+          "about":[{"id":"1","name":"\(about)","clusterAddress":"10.0.0.2:25000"}],\
           "before":{"node":null,"endpoints":["10.0.0.1:6443"]},\
           "after":{"endpoints":["10.0.0.1:6443","10.0.0.2:6443"]}}
 

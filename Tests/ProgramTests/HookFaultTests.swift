@@ -90,7 +90,7 @@ extension Program {
         try FileManager.default.removeItem(atPath: node.hooks + "/10-hangs")
         try await eventually("the next one runs") { node.ended.contains("20-b formed n1") }
         let bad = try await Running(
-          ["agent", "--data-dir", node.data, "--hook-timeout", "soon"], in: stage.folder
+          ["agent", "--data-dir", node.data + "2", "--hook-timeout", "soon"], in: stage.folder
         ).ended()
         #expect(bad.code == 2 && bad.err.contains("--hook-timeout"), "\(bad)")
       }

@@ -115,7 +115,7 @@ extension Program {
         #expect(given.schemaVersion == 1 && given.aboutSelf && !given.observed)
         #expect(given.event?.type == "node.joined" && given.event?.index == given.index)
         #expect(given.before?.endpoints == ["\(cluster.address):16443"])
-        #expect(given.after?.endpoints.count == 2)
+        #expect(given.after?.highAvailability?.canLose == 0)
         let seen = try #require(cluster.inputs.last { $0.hook == "joined" })
         #expect(!seen.aboutSelf && seen.about.map(\.name) == ["n2"])
         // What came before it joined is not its own.

@@ -42,6 +42,7 @@ extension Daemon {
     let connection = try JoinString(parsing: wish.connection)
     let digest = Self.digest(connection.address + "/" + connection.token).description
     if file.joinedBy == digest {
+      try await attachToJoin(wish.timeoutSeconds)
       try await finishJoinHooks(report)
       if wish.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
       return report(ProgressLine(output: "Successfully joined the cluster."))

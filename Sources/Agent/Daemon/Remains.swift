@@ -20,12 +20,12 @@ extension Daemon {
     guard isControlPlane, authority?.key != nil else { return [] }
     return [
       """
-      \(name) held the key of the Kubernetes CA and whatever came in its bundle: a copy that it kept \
-      still signs certificates. To rotate the CA of muster's own API: stop the agent of one \
-      control-plane node, remove kubernetes/ca.crt and kubernetes/ca.key there and start it, which \
-      makes new ones; copy both to the other control-plane nodes, ca.crt alone to the workers, and \
-      restart their agents. Rotate the CA of a Kubernetes beside muster as its own manual says, and \
-      renew bundle/.
+      \(name) held the key of the Kubernetes CA and whatever came in its bundle: a copy that it \
+      kept still signs certificates. To rotate the CA of muster's own API: stop the agent of one \
+      control-plane node, remove kubernetes/ca.crt and kubernetes/ca.key there and start it, \
+      which makes new ones; copy both to the other control-plane nodes, ca.crt alone to the \
+      workers, and restart their agents. Rotate the CA of a Kubernetes beside muster as its own \
+      manual says, and renew bundle/.
       """
     ]
   }

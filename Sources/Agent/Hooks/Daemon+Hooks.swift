@@ -6,6 +6,7 @@ import Logging
 import Membership
 import Projections
 import Replication
+import Synchronization
 
 extension Daemon {
   /// This node as its hooks know it.
@@ -56,6 +57,24 @@ extension Daemon {
     try HookLedger.enter(
       answer.cluster, after: isWorker ? nil : answer.index - min(1, answer.index),
       list: isWorker ? answer.endpoints : nil, adding: isWorker ? joined : nil, directory)
+  }
+
+  /// Waits until a join that is under way here, or an agent that starts, has come so far that the
+  /// node's hooks run.
+  func attachToJoin(_ seconds: Double) async throws {
+    guard HookFolder.exists(directory) else { return }
+    let end = ReplicaDriver.now() &+ Duration.milliseconds(Int64(seconds * 1000)).nanoseconds
+    while true {
+      var isReady = state.withLock { $0.changing == nil }
+      if case .starting = mode { isReady = false }
+      if isReady { return }
+      guard ReplicaDriver.now() < end else {
+        throw APIError(
+          "timed out: this node is a member and takes up its role; the same command again waits "
+            + "for its hooks", code: "timed-out", exitCode: 7)
+      }
+      try await Task.sleep(for: .milliseconds(20))
+    }
   }
 
   /// Waits for the hooks of this node's own join.

@@ -180,8 +180,12 @@ extension HookRunner {
       let word = "\(occasion.key) \(program.name)"
       if state.withLock({ $0.ledger?.done.contains(word) == true }) { continue }
       guard !mustEnd, await run(program, occasion) else { return false }
+      let isKept = update { ledger in
+        ledger.done.append(word)
+        ledger.failures.removeAll { $0.key == occasion.key }
+      }
       // What cannot be written down now is with the next change.
-      if !update({ $0.done.append(word) }) { state.withLock { $0.ledger?.done.append(word) } }
+      if !isKept { state.withLock { $0.ledger?.done.append(word) } }
     }
     return true
   }
@@ -193,7 +197,7 @@ extension HookRunner {
     }
     guard let place = state.withLock({ $0.place }) else { return false }
     let title = "hook \(occasion.hook.rawValue) \(program.name)"
-    tell("\(title): running")
+    tell(occasion.hook, "\(title): running")
     logger.info("\(title): running", metadata: occasion.index.map { ["index": "\($0)"] } ?? [:])
     let process = HookProcess(
       program: program.path,
@@ -213,10 +217,10 @@ extension HookRunner {
     let seconds = "\(time.dropLast().isEmpty ? "0" : time.dropLast()).\(time.suffix(1)) s"
     guard let problem else {
       logger.info("\(title): done in \(seconds)")
-      tell("\(title): done in \(seconds)")
+      tell(occasion.hook, "\(title): done in \(seconds)")
       return true
     }
-    tell("\(title): failed: \(problem)")
+    tell(occasion.hook, "\(title): failed: \(problem)")
     fail(occasion, program.name, problem)
     return false
   }

@@ -1,13 +1,13 @@
 // Runs the programs in hooks.d when something happens to this node or its cluster: how whatever
 // stands beside muster (Kubernetes, a load balancer, a monitor) follows the log.
 //
-// It is a task of its own that reads the log by index, like any follower: no commit ever waits for
-// a hook, and what waits for a hook waits in the log. One hook runs at a time, in the order of
-// events, and within an event in the order of names. How far they have come is in hooks.json, which
-// is replaced after each program that succeeded, so that after a crash at any moment each runs at
-// least once and in order. One that fails is tried again, later and later, and those behind it wait:
-// order is a promise. What no log of this node holds (that it left, what a worker is told, that no
-// leader is known) stands in hooks.json itself until its hooks have run.
+// It is a task of its own that reads the log by index, like any follower: no commit ever waits
+// for a hook, and what waits for a hook waits in the log. One hook runs at a time, in the order
+// of events, and within an event in the order of names. How far they have come is in hooks.json,
+// which is replaced after each program that succeeded, so that after a crash at any moment each
+// runs at least once and in order. One that fails is tried again, later and later, and those
+// behind it wait: order is a promise. What no log of this node holds (that it left, what a
+// worker is told, that no leader is known) stands in hooks.json itself until its hooks have run.
 //
 // Where there is no hooks.d, nothing is kept and nothing is read: then hooks begin with whatever
 // comes once there is one.
@@ -33,7 +33,9 @@ final class HookRunner: Sendable {
     var isRunning = false
     /// What was handled where no ledger is kept.
     var passed: UInt64 = 0
-    var listeners: [UInt64: Report] = [:]
+    var listeners: [UInt64: (hook: HookName, report: Report)] = [:]
+    /// What was told since this node was started, for those who begin to listen later.
+    var told: [(hook: HookName, text: String)] = []
     var runs: [String: UInt64] = [:]
     var complaint: String?
   }
@@ -69,6 +71,7 @@ final class HookRunner: Sendable {
       state.place = place
       state.ledger = loaded(place, present, source)
       state.passed = state.ledger?.handled ?? present ?? 0
+      state.told = []
       state.isRunning = true
     }
     task.withLock { $0 = Task { await self.follow(source, place) } }
@@ -148,10 +151,20 @@ final class HookRunner: Sendable {
   /// Runs by hook and how they ended.
   var runs: [String: UInt64] { state.withLock { $0.runs } }
 
-  /// A line to whoever waits for hooks.
-  func tell(_ text: String) {
-    for report in state.withLock({ Array($0.listeners.values) }) {
-      report(ProgressLine(progress: text))
+  /// A line to whoever waits for such a hook, now or soon.
+  func tell(_ hook: HookName, _ text: String) {
+    state.withLock { state in
+      if state.told.count < 64 { state.told.append((hook, text)) }
+      for listener in state.listeners.values where listener.hook == hook {
+        listener.report(ProgressLine(progress: text))
+      }
+    }
+  }
+
+  private func listen(_ id: UInt64, to hook: HookName, _ report: @escaping Report) {
+    state.withLock { state in
+      for line in state.told where line.hook == hook { report(ProgressLine(progress: line.text)) }
+      state.listeners[id] = (hook, report)
     }
   }
 
@@ -208,7 +221,7 @@ extension HookRunner {
   ) async throws {
     guard HookFolder.exists(directory) else { return }
     let id = Random.number()
-    state.withLock { $0.listeners[id] = report }
+    listen(id, to: hook, report)
     defer { state.withLock { $0.listeners[id] = nil } }
     while true {
       let (isRunning, ledger) = state.withLock { ($0.isRunning, $0.ledger) }

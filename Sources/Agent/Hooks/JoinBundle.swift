@@ -1,7 +1,7 @@
-// What a joiner is given beside its membership: files that an operator put into bundle/ of the node
-// that answers, for whatever runs beside muster (a Kubernetes PKI, a token of k3s). They are secrets:
-// they go over the connection that was verified, into files of mode 0600, and the log keeps only
-// their SHA-256.
+// What a joiner is given beside its membership: files that an operator put into bundle/ of the
+// node that answers, for whatever runs beside muster (a Kubernetes PKI, a token of k3s). They are
+// secrets: they go over the connection that was verified, into files of mode 0600, and the log
+// keeps only their SHA-256.
 //
 // What is given is taken whole or not at all, and judged before the join is: links, files that
 // others may read or write, files that cannot be read, files that change meanwhile are refused by
