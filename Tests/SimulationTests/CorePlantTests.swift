@@ -74,7 +74,7 @@ import Testing
       laws: [.leaderCompleteness, .oneHistory, .noHalt]),
     Case(
       testDescription: "late grants of pre-votes count as votes",
-      tamper: CorePlants.countsPreVotes, seeds: 40, seconds: 10, laws: [.electionSafety],
+      tamper: CorePlants.countsPreVotes, seeds: 120, seconds: 10, laws: [.electionSafety],
       shape: slow),
     Case(
       testDescription: "a late, shorter append truncates",
