@@ -66,7 +66,9 @@ extension Event {
       case .nodeLeft(let left): [node(left.node)]
       case .nodeReplaced(let replaced): replaced.fields
       case .nodeRemoved(let removed): [node(removed.node), ("forced", .truth(removed.forced))]
-      case .nodePromoted(let promoted): promoted.endpoints.fields + [node(promoted.node)]
+      case .nodePromoted(let promoted):
+        promoted.endpoints.fields + [node(promoted.node)]
+          + (promoted.bundle.map { [("bundle", .text($0.description))] } ?? [])
       case .nodeDemoted(let demoted): demoted.endpoints.fields + [node(demoted.node)]
       case .endpointRefreshed(let refreshed):
         refreshed.endpoints.fields + [

@@ -190,16 +190,7 @@ extension Cluster {
           index: recorded.index, time: time, actor: recorded.envelope.actor)
       }
     case .nodeJoined(let joined): apply(joined, recorded)
-    case .nodeLeft(let left):
-      bury(left.node, .left, recorded)
-      roster.update(left.node) {
-        $0.state = .left(index: recorded.index, time: time)
-        $0.apiserverReady = false
-        $0.suspectedSince = nil
-        $0.maintenance = nil
-        $0.lentTo = nil
-      }
-      if let name = roster[left.node]?.name { leftByName[name] = left.node }
+    case .nodeLeft(let left): apply(left, recorded)
     case .nodeRemoved(let removed):
       if roster[removed.node]?.isActive == true {
         bury(removed.node, .removed(forced: removed.forced), recorded)
@@ -236,6 +227,18 @@ extension Cluster {
     case .policyChanged(let change): apply(change, recorded)
     case .certificateIssued(let issued): apply(issued, recorded)
     }
+  }
+
+  private mutating func apply(_ left: NodeLeft, _ recorded: RecordedEvent) {
+    bury(left.node, .left, recorded)
+    roster.update(left.node) {
+      $0.state = .left(index: recorded.index, time: recorded.envelope.time)
+      $0.apiserverReady = false
+      $0.suspectedSince = nil
+      $0.maintenance = nil
+      $0.lentTo = nil
+    }
+    if let name = roster[left.node]?.name { leftByName[name] = left.node }
   }
 
   private mutating func apply(_ change: PolicyChanged, _ recorded: RecordedEvent) {

@@ -15,6 +15,12 @@ extension Cluster {
     let old = try resolve(target)
     if old.isActive, isAlive(old.id, scene) { throw .replacesAlive(old.name) }
     let token = try requireAdmissible(join, insteadOf: old.id, scene)
+    // Whoever may take a node's place could have been admitted as such a node.
+    if old.isControlPlane, let admits = self.token(secret: join.secret)?.roles,
+      !admits.contains(.controlPlane)
+    {
+      throw .tokenRole(token, asked: .controlPlane, admits: admits)
+    }
     var event = NodeReplaced(
       node: old.id, joined: NodeJoined(node: join.node, token: token, bundle: join.bundle))
     if old.isActive, old.datastoreRole != nil {

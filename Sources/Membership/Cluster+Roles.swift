@@ -11,9 +11,12 @@ package struct NodePromoted: Hashable, Sendable {
   package var node: NodeID
   /// Where it is reached from now on.
   package var endpoints: Endpoints
-  package init(node: NodeID, endpoints: Endpoints) {
+  /// SHA-256 of the files that it was given; nil if there were none.
+  package var bundle: Digest?
+  package init(node: NodeID, endpoints: Endpoints, bundle: Digest? = nil) {
     self.node = node
     self.endpoints = endpoints
+    self.bundle = bundle
   }
 }
 
@@ -36,10 +39,15 @@ extension Command {
     /// Where a worker will be reached as a control-plane node; nil for a node that becomes a
     /// worker: where that is, the log knows.
     package var endpoints: Endpoints?
-    package init(target: String, role: NodeRole, endpoints: Endpoints? = nil) {
+    /// As in `Join`.
+    package var bundle: Digest?
+    package init(
+      target: String, role: NodeRole, endpoints: Endpoints? = nil, bundle: Digest? = nil
+    ) {
       self.target = target
       self.role = role
       self.endpoints = endpoints
+      self.bundle = bundle
     }
   }
 }
@@ -77,25 +85,28 @@ extension Cluster {
   func change(_ wish: Command.ChangeRole, _ scene: Scene) throws(Refusal) -> Decision {
     let member = try activeMember(wish.target)
     switch wish.role {
-    case .controlPlane: return try promote(member, to: wish.endpoints, scene)
+    case .controlPlane: return try promote(member, wish, scene)
     case .worker: return try demote(member, scene)
     }
   }
 
   private func promote(
-    _ member: Member, to endpoints: Endpoints?, _ scene: Scene
+    _ member: Member, _ wish: Command.ChangeRole, _ scene: Scene
   ) throws(Refusal) -> Decision {
     if departure?.node == member.id { try requireQuiet() }
     if member.isControlPlane { return already(member.roleIndex) }
-    guard let endpoints else {
+    guard let endpoints = wish.endpoints else {
       throw .requestInvalid("it does not say where \(member.name) will be reached")
     }
+    if member.record.isKeyless { throw .staysWorker(member) }
     var record = member.record
     record.role = .controlPlane
     record.endpoints = endpoints
     try requireSound(record)
     try requireFree(endpoints, for: member.id)
-    return scene.append(.nodePromoted(NodePromoted(node: member.id, endpoints: endpoints)))
+    return scene.append(
+      .nodePromoted(
+        NodePromoted(node: member.id, endpoints: endpoints, bundle: wish.bundle)))
   }
 
   private func demote(_ member: Member, _ scene: Scene) throws(Refusal) -> Decision {
@@ -105,7 +116,9 @@ extension Cluster {
         let others = nodes.count { $0.isActive && $0.id != member.id }
         throw .lastControlPlane(member.name, dependents: others)
       }
-      guard isAlive(member.id, scene) else { throw .unreachable(member.name) }
+      guard member.id == leader || scene.observation.reachable.contains(member.id) else {
+        throw .unreachable(member.name)
+      }
     }
     return try depart(
       member, RoleAssigned.Departing(node: member.id, kind: .demote, forced: false), scene)
@@ -120,6 +133,13 @@ extension Cluster {
     endpoints.datastore = nil
     endpoints.apiserver = nil
     return NodeDemoted(node: id, endpoints: endpoints)
+  }
+}
+
+extension Refusal {
+  /// A worker that runs another program was to become a control-plane node.
+  package static func staysWorker(_ member: Member) -> Refusal {
+    .recordInvalid(node: member.name, why: "it runs MicroK8s and not muster, so it stays a worker")
   }
 }
 

@@ -103,8 +103,9 @@ extension Refusal: CustomStringConvertible {
       "\(name) is alive. Run muster leave on it; if it must go at once, use: muster remove-node"
         + " \(name) --force --reason TEXT"
     case .replacesAlive(let name):
-      "\(name) is alive, so nothing can take its place. Stop it and try again half a minute later;"
-        + " if this is one more machine, join without --replace under a name of its own"
+      "\(name) was heard from within the last half minute, so nothing can take its place yet. If"
+        + " this is that machine, rebuilt, or it is off, try again in half a minute; if this is one"
+        + " more machine, join without --replace under a name of its own"
     case .itself(let name): "\(name) is this node. To take it out, run: muster leave"
     case .reasonMissing(let name):
       "removing \(name) by force needs a reason, which stays in the log: add --reason TEXT"

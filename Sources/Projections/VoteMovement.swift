@@ -37,10 +37,10 @@ package struct VoteMovement: Hashable, Sendable {
     }
     let rest = Tolerance(
       voters: cluster.voters, outgoing: cluster.outgoingVoters,
-      healthy: cluster.unsuspectedVoters.subtracting([member.id]))
+      healthy: cluster.unsuspectedVoters.filter { cluster.node($0)?.maintenance == nil })
     let cost =
       !rest.quorumHeld
-      ? "switching it off stops the cluster"
+      ? "with all that are in maintenance switched off, the cluster stops"
       : rest.canLose == 0
         ? "while it is off, not one more node can be lost"
         : "while it is off, \(rest.canLose) more can be lost"

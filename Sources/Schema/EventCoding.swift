@@ -38,6 +38,7 @@ extension WireEnvelope.OneOf_Event {
         .with {
           $0.node = event.node.rawValue
           $0.endpoints = WireEndpoints(event.endpoints)
+          if let bundle = event.bundle { $0.bundle = blob(bundle.bytes) }
         })
     case .nodeDemoted(let event):
       self = .nodeDemoted(
@@ -86,7 +87,8 @@ extension Event {
       self = .nodePromoted(
         NodePromoted(
           node: try nodeID(wire.node, "NodePromoted.node"),
-          endpoints: try Endpoints(wire.endpoints)))
+          endpoints: try Endpoints(wire.endpoints),
+          bundle: wire.bundle.isEmpty ? nil : try digest(wire.bundle, "NodePromoted.bundle")))
     case .nodeDemoted(let wire):
       guard wire.hasEndpoints else { throw .missing("NodeDemoted.endpoints") }
       self = .nodeDemoted(

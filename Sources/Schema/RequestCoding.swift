@@ -60,9 +60,14 @@ extension Command {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     var wish = self
     // Asked again, or of another node, a joiner may be given other files; its wish is the same.
-    if case .join(var join) = self {
+    switch self {
+    case .join(var join):
       join.bundle = nil
       wish = .join(join)
+    case .changeRole(var change):
+      change.bundle = nil
+      wish = .changeRole(change)
+    default: break
     }
     for byte in serialized(WireCommand(wish)) {
       hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
@@ -169,6 +174,7 @@ extension WireCommand {
           $0.target = wish.target
           $0.role = WireNodeRole(wish.role)
           if let endpoints = wish.endpoints { $0.endpoints = WireEndpoints(endpoints) }
+          if let bundle = wish.bundle { $0.bundle = blob(bundle.bytes) }
         })
     case .refreshEndpoints(let refreshed):
       command = .refreshEndpoints(WireEndpointRefreshed(refreshed))
@@ -231,7 +237,9 @@ extension Command {
         ChangeRole(
           target: wire.target,
           role: try known(wire.role, as: NodeRole.self, "Command.ChangeRole.role"),
-          endpoints: wire.hasEndpoints ? try Endpoints(wire.endpoints) : nil))
+          endpoints: wire.hasEndpoints ? try Endpoints(wire.endpoints) : nil,
+          bundle: wire.bundle.isEmpty
+            ? nil : try digest(wire.bundle, "Command.ChangeRole.bundle")))
     case .issueCertificate(let wire): self = .issueCertificate(try CertificateIssued(wire))
     case nil: throw .missing("Command.command")
     }

@@ -168,8 +168,9 @@ struct Workload {
       if dice.chance(percent: 5), let other = dice.pick(active) {
         record.endpoints.cluster = other.record.endpoints.cluster
       }
+      let replaced = options.upkeep ? drawReplaced(active) : nil
       return (
-        .join(.init(node: record, secret: invitation.secret, replaces: drawReplaced(active))), nil
+        .join(.init(node: record, secret: invitation.secret, replaces: replaced)), nil
       )
     case ..<82:
       return drawRefresh(active)
@@ -266,9 +267,8 @@ extension Event {
       wanted.node == promoted.node && wanted.endpoints == promoted.endpoints
     case .nodeDemoted(let demoted):
       wanted.node == demoted.node && wanted.endpoints == demoted.endpoints
-    case .nodeJoined(let joined): wanted.node == joined.node.id
     case .clusterFormed(let formed): wanted.node == formed.first.id
-    default: false
+    default: wanted.node == joined?.node.id
     }
   }
 
@@ -279,11 +279,9 @@ extension Event {
       wish.role == .controlPlane && wish.target == promoted.node.description
     case .nodeDemoted(let demoted):
       wish.role == .worker && wish.target == demoted.node.description
-    case .nodeJoined(let joined):
-      wish.role == joined.node.role && wish.target == joined.node.id.description
     case .clusterFormed(let formed):
       wish.role == formed.first.role && wish.target == formed.first.id.description
-    default: false
+    default: wish.role == joined?.node.role && wish.target == joined?.node.id.description
     }
   }
 }

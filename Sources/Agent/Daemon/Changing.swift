@@ -58,11 +58,14 @@ extension Daemon {
   /// Every step may be done twice.
   private func becomeWorker(_ list: EndpointsAnswer, since index: UInt64) async throws {
     await stopNode()
+    // What only the control plane was given stays in no worker's hands.
+    try directory.removeTree(directory.received)
     try directory.write(try WorkerState(list).encoded(), to: directory.workerState)
     try ProxyArguments.writeDefaults(directory)
     var next = file
     next.role = .worker
     next.roleIndex = index
+    try tellHooksOfDemotion(next, list, index)
     try await takeUp(next)
   }
 
@@ -80,17 +83,26 @@ extension Daemon {
     guard answer.cluster == file.cluster, answer.index > file.roleIndex ?? 0 else { return }
     logger.notice(
       "this node becomes a control-plane node", metadata: ["index": "\(answer.index)"])
+    let next: NodeFile
     do {
-      try await becomeControlPlane(answer)
+      next = try prepareControlPlane(answer)
+    } catch {
+      return logger.warning("this node was promoted, and goes on as a worker for now: \(error)")
+    }
+    do {
+      await stopNode()
+      try HookLedger.changeRole(after: answer.index - min(1, answer.index), directory)
+      try await takeUp(next)
+      await announceEndpoints()
       logger.notice("\(settings.name) serves as a control-plane node")
     } catch {
       end.finish(.failure(Failure.starting("go on as a control-plane node", error)))
     }
   }
 
-  /// Every step may be done twice.
-  private func becomeControlPlane(_ answer: JoinAnswer) async throws {
-    await stopNode()
+  /// All that a control-plane node starts from, beside the worker that still runs. Every step may be
+  /// done twice.
+  private func prepareControlPlane(_ answer: JoinAnswer) throws -> NodeFile {
     if let certificate = answer.kubernetesCA {
       try KubernetesFiles(directory).store(certificate: certificate, key: answer.kubernetesKey)
     }
@@ -99,8 +111,8 @@ extension Daemon {
     next.role = .controlPlane
     next.roleIndex = answer.index
     try prepareEmptyLog(next)
-    try await takeUp(next)
-    await announceEndpoints()
+    try receive(answer, report: { _ in })
+    return next
   }
 
   /// Switches to a file that is complete, and starts what it says.

@@ -104,10 +104,11 @@ extension Daemon {
     let node = try controlPlane("admit nodes")
     let record = try Self.record(wish, key: key)
     guard let id = CommandID(wish.command) else { throw Query.noCommand }
-    let offset = abs(wish.clock - Timestamp.now.milliseconds)
-    guard offset <= 3_600_000 else {
+    let (offset, isAbsurd) = wish.clock.subtractingReportingOverflow(Timestamp.now.milliseconds)
+    guard !isAbsurd, offset.magnitude <= 3_600_000 else {
       throw APIError(
-        "cannot join: the clocks of the two machines differ by \(offset / 1000) s, more than an "
+        "cannot join: the clocks of the two machines differ by \(offset.magnitude / 1000) s, more "
+          + "than an "
           + "hour; set them right first", code: "clock", exitCode: 6)
     }
     guard wish.eventFormat == Version.eventFormat else {
@@ -117,9 +118,12 @@ extension Daemon {
         exitCode: 6)
     }
     let secret = Self.digest(wish.token)
-    let actor = await node.driver.look { replica in
-      replica.cluster.token(secret: secret).map { "token \($0.token.id)" } ?? wish.name
+    let (token, isMember) = await node.driver.look { replica in
+      (replica.cluster.token(secret: secret)?.token.id, replica.cluster.activeNode(key: key) != nil)
     }
+    // A stranger is told nothing of what is on this node's disk.
+    guard token != nil || isMember else { throw Refusal.tokenUnknown }
+    let actor = token.map { "token \($0)" } ?? wish.name
     // Judged before it is a member: it becomes one with all that it is to be given, or not at all.
     let bundle = try JoinBundle(for: record.role, directory)
     let command = Command.join(
@@ -141,8 +145,15 @@ extension Daemon {
       index = try Self.appended(outcome).first
       _ = await node.board.applied.wait(above: index - 1, timeout: .seconds(5))
     }
+    if wish.dryRun { return try joinAnswer(node, record: record, index: index) }
+    // What it is given follows from what the log says that it is now, never from what it asks for.
+    guard let member = await node.driver.look({ $0.cluster.activeNode(key: key) }) else {
+      _ = try self.member(key)
+      throw APIError("this node's log is not so far yet; try again", code: "starting", exitCode: 7)
+    }
+    guard record.role == .worker || member.isControlPlane else { throw Routes.forbidden }
     var answer = try joinAnswer(node, record: record, index: index)
-    if !wish.dryRun, !bundle.isEmpty { answer.bundle = bundle.encoded }
+    if !bundle.isEmpty { answer.bundle = bundle.encoded }
     return answer
   }
 

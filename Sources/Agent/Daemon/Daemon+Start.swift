@@ -26,6 +26,8 @@ extension Daemon {
     // A file over its size limit is a failed write, not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
     signal(SIGPIPE, SIG_IGN)
+    // Else nobody could tell how a hook ended.
+    signal(SIGCHLD, SIG_DFL)
     OpenFiles.raiseLimit()
     let options = try given.merged()
     let directory = DataDirectory(options.dataDirectory)
@@ -138,7 +140,22 @@ extension Daemon {
     endChange()
     if servers.withLock({ $0.cluster.isEmpty }) { try await startClusterServers() }
     try await startLocalServer()
+    try rememberPlace()
     await announceEndpoints()
+  }
+
+  /// A later start that is told no address is at this one's.
+  private func rememberPlace() throws {
+    let next = state.withLock { state in
+      var next = state.file
+      next.address = settings.address.description
+      next.clusterPort = settings.clusterPort
+      next.datastorePort = settings.datastorePort
+      next.apiserverPort = settings.apiserverPort
+      defer { state.file = next }
+      return next == state.file ? nil : next
+    }
+    try next?.save(directory)
   }
 
   /// In an order that lets nobody down who asked: another leads before anything ends, then what was

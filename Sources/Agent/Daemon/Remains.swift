@@ -12,6 +12,12 @@ extension Daemon {
     }
     return ["Workloads on \(member.name) run until the machine is stopped."]
       + credentials(of: member.name, isControlPlane: member.isControlPlane)
+      + (member.certificate(.kubelet).map {
+        [
+          "The kubelet's certificate of \(member.name) is valid until \($0.expires.rfc3339), and a "
+            + "real API server takes it until then: remove the Node object there as well."
+        ]
+      } ?? [])
   }
 
   /// Credentials that a node had, and goes on having if it kept a copy.

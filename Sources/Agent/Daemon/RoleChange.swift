@@ -43,10 +43,13 @@ extension Daemon {
             + "\(member.roleIndex)); nothing was changed."
             + (pending.flatMap { $0 }.map { "\nIt does not serve yet: \($0)" } ?? "")))
     }
-    var endpoints: Endpoints?
-    if role == .controlPlane { endpoints = try await ask(member, report: report) }
-    let command = Command.changeRole(
-      .init(target: member.id.description, role: role, endpoints: endpoints))
+    var change = Command.ChangeRole(target: member.id.description, role: role)
+    if role == .controlPlane {
+      if member.record.isKeyless { throw Refusal.staysWorker(member) }
+      change.endpoints = try await ask(member, report: report)
+      change.bundle = try JoinBundle(for: role, directory).digest
+    }
+    let command = Command.changeRole(change)
     report(ProgressLine(progress: "ask the cluster: \(member.name) \(role.name)"))
     let request = Membership.Request(
       id: id, command: command, actor: actor, reason: wish.reason, origin: file.nodeID)

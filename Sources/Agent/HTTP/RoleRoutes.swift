@@ -70,6 +70,9 @@ extension Daemon {
         "this node's log does not have that node as a control-plane node", code: "worker",
         exitCode: 7)
     }
-    return try joinAnswer(node, record: found.record, index: found.roleIndex)
+    var answer = try joinAnswer(node, record: found.record, index: found.roleIndex)
+    let bundle = try JoinBundle(for: .controlPlane, directory)
+    if !bundle.isEmpty { answer.bundle = bundle.encoded }
+    return answer
   }
 }

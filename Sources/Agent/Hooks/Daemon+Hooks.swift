@@ -59,6 +59,19 @@ extension Daemon {
       list: isWorker ? answer.endpoints : nil, adding: isWorker ? joined : nil, directory)
   }
 
+  /// Before a control-plane node becomes a worker, which has no log that tells of it.
+  func tellHooksOfDemotion(_ next: NodeFile, _ list: EndpointsAnswer, _ index: UInt64) throws {
+    let place = HookPlace(next, directory)
+    let changed = place.occasion(
+      .roleChanged, index: index, about: place.own, before: nil,
+      after: .object([
+        ("node", place.own[0].document),
+        ("controlPlane", .texts(list.servers.map(\.name))),
+        ("endpoints", .texts(list.addresses)),
+      ]))
+    try HookLedger.changeRole(after: nil, list: list, adding: changed, directory)
+  }
+
   /// Waits until a join that is under way here, or an agent that starts, has come so far that the
   /// node's hooks run.
   func attachToJoin(_ seconds: Double) async throws {

@@ -56,9 +56,12 @@ struct HookFolder: Sendable {
       refusal = "\(folder) cannot be read: \(error)"
       return
     }
-    for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) })
-      .prefix(Self.most) where !name.hasPrefix(".") && !name.hasSuffix("~")
-    {
+    let visible = names.filter { !$0.hasPrefix(".") && !$0.hasSuffix("~") }
+    guard visible.count <= Self.most else {
+      refusal = "\(folder) holds \(visible.count) files, more than \(Self.most)"
+      return
+    }
+    for name in visible.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
       let path = "\(folder)/\(name)"
       // A link to a program is followed: what counts is who may write what runs.
       guard let file = FileStatus(path, followingLinks: true), file.kind == .file else { continue }

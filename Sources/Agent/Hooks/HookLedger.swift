@@ -51,16 +51,31 @@ struct HookLedger: Codable, Equatable, Sendable {
     if old?.cluster == cluster { return }
     var next = HookLedger(cluster: cluster, handled: handled)
     next.list = list
-    next.beside = (old?.beside ?? []).filter { !$0.isQuorum }
-    next.done = (old?.done ?? []).filter { word in
-      next.beside.contains { word.hasPrefix($0.key + " ") }
-    }
-    next.failures = (old?.failures ?? []).filter { failure in
-      next.beside.contains { $0.key == failure.key }
-    }
-    next.child = old?.child
+    if let old { next.keepBeside(of: old) }
     if let occasion { next.beside.append(occasion) }
     try next.save(directory)
+  }
+
+  /// Before a node changes its role in its cluster: from here on its hooks follow the log, which
+  /// begins with the event after `handled`, or the lists of a worker. Twice is once.
+  static func changeRole(
+    after handled: UInt64?, list: EndpointsAnswer? = nil, adding occasion: HookOccasion? = nil,
+    _ directory: DataDirectory
+  ) throws(Failure) {
+    guard HookFolder.exists(directory), let old = (try? load(directory)) ?? nil else { return }
+    var next = HookLedger(cluster: old.cluster, handled: handled)
+    next.list = list
+    next.keepBeside(of: old)
+    if let occasion { next.add(occasion) }
+    try next.save(directory)
+  }
+
+  /// What stands beside the log goes on, whatever becomes of the log.
+  private mutating func keepBeside(of old: HookLedger) {
+    beside = old.beside.filter { !$0.isQuorum }
+    done = old.done.filter { word in beside.contains { word.hasPrefix($0.key + " ") } }
+    failures = old.failures.filter { failure in beside.contains { $0.key == failure.key } }
+    child = old.child
   }
 
   /// Adds an occasion, unless it stands there already. What was seen of the quorum counts only as

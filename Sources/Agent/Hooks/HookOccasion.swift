@@ -162,7 +162,11 @@ extension HookPlace {
       found.append((.formed, after.nodes.filter(\.isActive).map(Self.subject)))
     } else {
       if event.type.changesMembers { found += members(event.type, before, after) }
-      if before.endpointIndex != after.endpointIndex { found.append((.endpointsChanged, [])) }
+      if before.endpointIndex != after.endpointIndex,
+        EndpointList(before).apiservers != EndpointList(after).apiservers
+      {
+        found.append((.endpointsChanged, []))
+      }
     }
     // Its own departure is no news of a log that it gives up: it is told beside it.
     found.removeAll { hook, about in
@@ -189,6 +193,7 @@ extension HookPlace {
     }
     func isActive(_ id: NodeID, _ state: Cluster) -> Bool { state.node(id)?.isActive == true }
     let now = after.nodes.filter(\.isActive)
+    if type == .nodeReplaced { add(.removed, before.nodes.filter { after.node($0.id) == nil }) }
     add(.joined, now.filter { !isActive($0.id, before) })
     let gone = before.nodes.filter { $0.isActive && !isActive($0.id, after) }
     switch type {

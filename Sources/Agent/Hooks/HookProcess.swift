@@ -133,10 +133,13 @@ struct HookProcess: Sendable {
     // Not yet reaped, so that nobody else can have its number.
     if ended != nil { kill(-child, SIGKILL) }
     var status: Int32 = 0
-    while waitpid(child, &status, 0) < 0, errno == EINTR {}
+    var reaped = waitpid(child, &status, 0)
+    while reaped < 0, errno == EINTR { reaped = waitpid(child, &status, 0) }
     let signal = status & 0x7f
+    // Whose end nobody can tell has not succeeded.
+    let end: End = reaped < 0 || signal != 0 ? .signal(signal) : .exit(status >> 8 & 0xff)
     return Outcome(
-      end: ended?.end ?? (signal == 0 ? .exit(status >> 8 & 0xff) : .signal(signal)),
+      end: ended?.end ?? end,
       output: kept.bytes)
   }
 

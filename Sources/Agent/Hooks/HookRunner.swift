@@ -225,7 +225,12 @@ extension HookRunner {
     defer { state.withLock { $0.listeners[id] = nil } }
     while true {
       let (isRunning, ledger) = state.withLock { ($0.isRunning, $0.ledger) }
-      guard isRunning, let ledger else { return }
+      guard isRunning else {
+        throw APIError(
+          "\(standing), but its agent is stopping; its hooks run when it is back",
+          code: "stopping", exitCode: 7)
+      }
+      guard let ledger else { return }
       let isBeside = ledger.beside.contains { $0.hook == hook && $0.isAboutSelf }
       let isAhead = index.map { (ledger.handled ?? .max) < $0 } ?? false
       guard isBeside || isAhead else { return }

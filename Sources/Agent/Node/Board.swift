@@ -301,6 +301,12 @@ final class Board: Sendable {
           signature: introduction.signature, over: introduction.statement,
           publicKeyDER: introduction.signer)
       else { continue }
+      // Nobody introduces who became a worker later, least of all itself.
+      if let known = directory.members[introduction.key], known.role == .worker,
+        introduction.index <= known.since
+      {
+        continue
+      }
       trusted.insert(introduction.key)
       if introduction.key == key, introduction.node == hello.node, let datastore = hello.datastore {
         return Directory.Entry(
