@@ -154,9 +154,9 @@ import Testing
     var stage = try Stage.controlPlane(3)
     stage.up = [NodeID(1)]
     let loss = Refusal.quorumLoss(
-      "n3",
+      "n1",
       Refusal.QuorumLoss(when: .now, voters: ["n1", "n2", "n3"], reachable: ["n1"], needed: 2))
-    #expect(throws: loss) { try stage.ask(demote(3)) }
+    #expect(throws: loss) { try stage.ask(demote(1)) }
     stage = try Stage.controlPlane(2)
     stage.caughtUp = [NodeID(1)]
     #expect(throws: Refusal.noSuccessor("n1", candidates: ["n2"])) { try stage.ask(demote(1)) }

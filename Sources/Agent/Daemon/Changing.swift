@@ -100,8 +100,8 @@ extension Daemon {
     }
   }
 
-  /// All that a control-plane node starts from, beside the worker that still runs. Every step may be
-  /// done twice.
+  /// All that a control-plane node starts from, beside the worker that still runs. Every step may
+  /// be done twice.
   private func prepareControlPlane(_ answer: JoinAnswer) throws -> NodeFile {
     if let certificate = answer.kubernetesCA {
       try KubernetesFiles(directory).store(certificate: certificate, key: answer.kubernetesKey)
