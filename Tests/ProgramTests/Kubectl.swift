@@ -67,8 +67,12 @@ final class Tool {
   let process = Process()
   private let out: URL
   private let err: URL
+  private let input: Pipe?
 
-  init(_ program: String, _ arguments: [String], _ folder: URL) throws {
+  /// - Parameter holdsInput: its standard input stays open for as long as this lives.
+  init(
+    _ program: String, _ arguments: [String], _ folder: URL, holdsInput: Bool = false
+  ) throws {
     let name = UUID().uuidString
     out = folder.appendingPathComponent(name + ".out")
     err = folder.appendingPathComponent(name + ".err")
@@ -76,7 +80,8 @@ final class Tool {
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [program] + arguments
     process.environment = ["PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "HOME": folder.path]
-    process.standardInput = FileHandle.nullDevice
+    input = holdsInput ? Pipe() : nil
+    process.standardInput = input ?? FileHandle.nullDevice
     let files = [try FileHandle(forWritingTo: out), try FileHandle(forWritingTo: err)]
     // As in `Program.Running`.
     defer { for file in files { try? file.close() } }
