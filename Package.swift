@@ -153,7 +153,9 @@ let package = Package(
     .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: settings),
     .testTarget(
       name: "AgentTests",
-      dependencies: ["Agent", "EventLog", "History", "Membership", "Projections", "Raft"],
+      dependencies: [
+        "Agent", "EventLog", "History", "Membership", "Projections", "Raft", "Schema", "Transport",
+      ],
       swiftSettings: settings),
     .target(
       name: "Linearizability", path: "Tests/Linearizability", swiftSettings: settings),

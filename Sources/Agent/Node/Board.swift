@@ -226,7 +226,8 @@ final class Board: Sendable {
       note(hello)
       return .accept(peer: known.id.rawValue)
     }
-    guard let entry = introduced(by: hello, key: key, directory), entry.since > known?.since ?? 0
+    guard let entry = directory.entry(introducedBy: hello, key: key),
+      entry.since > known?.since ?? 0
     else {
       if let known {
         let reply = DemotionNotice(workerSince: known.since)
@@ -286,36 +287,6 @@ final class Board: Sendable {
 
   /// How this start of the node presents itself.
   var start: Greeting { Greeting(boot: hello.boot, nonce: hello.nonce) }
-
-  /// Follows a chain of introductions from a member that is known here to the one who speaks.
-  private func introduced(by hello: Hello, key: Digest, _ directory: Directory)
-    -> Directory.Entry?
-  {
-    var trusted = Set(directory.members.filter { $0.value.role == .controlPlane }.keys)
-    trusted.formUnion(directory.introduced.keys)
-    for introduction in hello.introductions {
-      guard introduction.cluster == directory.cluster,
-        let signer = Digest(bytes: NodeIdentity.keyDigest(ofPublicKey: introduction.signer)),
-        trusted.contains(signer), directory.departed[introduction.key] == nil,
-        NodeIdentity.verify(
-          signature: introduction.signature, over: introduction.statement,
-          publicKeyDER: introduction.signer)
-      else { continue }
-      // Nobody introduces who became a worker later, least of all itself.
-      if let known = directory.members[introduction.key], known.role == .worker,
-        introduction.index <= known.since
-      {
-        continue
-      }
-      trusted.insert(introduction.key)
-      if introduction.key == key, introduction.node == hello.node, let datastore = hello.datastore {
-        return Directory.Entry(
-          id: hello.node, name: hello.node.description, role: .controlPlane, cluster: datastore,
-          datastore: datastore, key: key, since: introduction.index)
-      }
-    }
-    return nil
-  }
 
   /// This node's word that another is a member, and what that word rests on.
   func introduction(of node: NodeID, key: Digest, index: UInt64) throws -> [Introduction] {

@@ -6,6 +6,7 @@
 import Membership
 import Schema
 import Synchronization
+import Transport
 
 struct Directory: Sendable {
   struct Entry: Sendable, Equatable {
@@ -63,6 +64,34 @@ struct Directory: Sendable {
   /// Who that key belongs to: as the log here has it, or, where the log has not come so far, as
   /// introduced by a control-plane node. A worker may have been promoted meanwhile.
   func entry(_ key: Digest) -> Entry? { introduced[key] ?? members[key] }
+
+  /// Follows a chain of introductions from a member that is known here to the one who speaks.
+  func entry(introducedBy hello: Hello, key: Digest) -> Entry? {
+    var trusted = Set(members.filter { $0.value.role == .controlPlane }.keys)
+    trusted.formUnion(introduced.keys)
+    for introduction in hello.introductions {
+      guard introduction.cluster == cluster,
+        let signer = Digest(bytes: NodeIdentity.keyDigest(ofPublicKey: introduction.signer)),
+        trusted.contains(signer), departed[introduction.key] == nil,
+        NodeIdentity.verify(
+          signature: introduction.signature, over: introduction.statement,
+          publicKeyDER: introduction.signer)
+      else { continue }
+      // Nobody introduces who became a worker later, least of all itself.
+      if let known = members[introduction.key], known.role == .worker,
+        introduction.index <= known.since
+      {
+        continue
+      }
+      trusted.insert(introduction.key)
+      if introduction.key == key, introduction.node == hello.node, let datastore = hello.datastore {
+        return Entry(
+          id: hello.node, name: hello.node.description, role: .controlPlane, cluster: datastore,
+          datastore: datastore, key: key, since: introduction.index)
+      }
+    }
+    return nil
+  }
 
   /// Whether links with that key may go on.
   func admits(_ key: Digest) -> Bool {
