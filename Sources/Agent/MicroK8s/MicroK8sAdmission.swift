@@ -178,23 +178,29 @@ extension Daemon {
   /// As long as MicroK8s's own, seconds: ten years of 365 days.
   private static let certificateLife: Int64 = 3650 * 86_400
 
+  /// Asks under one id until the outcome is known: what a client was not told it cannot ask again.
   private func append(
     _ command: Command, by token: TokenID?, _ node: ControlPlane,
     refused: (_ code: String, _ message: String) -> MicroK8sRefusal
   ) async throws {
-    let outcome = await node.driver.submit(
-      Membership.Request(
-        id: .drawn(), command: command, actor: token.map { "token \($0)" } ?? settings.name),
-      timeout: .seconds(10))
-    switch outcome {
-    case .committed(_, let last):
-      _ = await node.board.applied.wait(above: last - 1, timeout: .seconds(5))
-    case .refused(let code, _, let message): throw refused(code, message)
-    case .unknown(let reason):
-      throw MicroK8sRefusal(
-        503, "timed out: \(reason); whether it happened is unknown, see muster nodes")
-    case .notLeader:
-      throw MicroK8sRefusal(503, "timed out: no leader is known; nothing was changed, try again")
+    let request = Membership.Request(
+      id: .drawn(), command: command, actor: token.map { "token \($0)" } ?? settings.name)
+    let end = ReplicaDriver.now() &+ 30_000_000_000
+    while true {
+      switch await node.driver.submit(request, timeout: .seconds(10)) {
+      case .committed(_, let last):
+        _ = await node.board.applied.wait(above: last - 1, timeout: .seconds(5))
+        return
+      case .refused(let code, _, let message): throw refused(code, message)
+      case .unknown, .notLeader:
+        guard ReplicaDriver.now() < end else {
+          throw MicroK8sRefusal(
+            503,
+            "timed out: no leader has decided it; whether it happened is unknown, see muster "
+              + "nodes")
+        }
+        try await Task.sleep(for: .milliseconds(200))
+      }
     }
   }
 }
