@@ -193,7 +193,7 @@ extension Program {
     func order() async throws {
       try await onStage { stage in
         let cluster = stage.node("n1")
-        try cluster.hook("10-a", "[ $MUSTER_HOOK = formed ] || [ -e \(gate(cluster)) ]")
+        try cluster.hook("10-a", "[ $MUSTER_HOOK = formed ] || [ -e \(gate(cluster)) ] || exit 9")
         try await cluster.start()
         for name in ["w1", "w2", "w3"] {
           try await cluster.admit(try await stage.started(name), worker: true)
@@ -205,6 +205,55 @@ extension Program {
         let indexes = cluster.inputs.filter { $0.hook == "joined" }.compactMap(\.index)
         #expect(indexes == indexes.sorted())
         #expect(Set(cluster.inputs.filter { $0.hook == "joined" }.map(\.about[0].name)).count == 3)
+      }
+    }
+
+    /// How a node loses its log.
+    enum Loss: CaseIterable { case leave, leaveLocally, removal, demotion }
+
+    @Test(
+      "What waits behind a hook that fails still runs, and first, when the node gives up its log",
+      arguments: Loss.allCases)
+    func givenUp(_ loss: Loss) async throws {
+      try await onStage { stage in
+        let cluster = try await stage.started("n1")
+        let node = stage.node("n2")
+        try node.hook("10-a", "[ $MUSTER_HOOK != joined ] || [ -e \(gate(node)) ] || exit 9")
+        try node.hook("20-b")
+        try await node.start()
+        #expect(try await node.run("join", try await cluster.invitation()).code == 1)
+        try await cluster.admit(try await stage.started("w1"), worker: true)
+        try await eventually("n2 has that event too") {
+          try await node.status().nodes.map(\.name).contains("w1")
+        }
+        switch loss {
+        case .leave: #expect(try await node.run("leave").code == 1)
+        case .leaveLocally: #expect(try await node.run("leave", "--local").code == 1)
+        case .removal:
+          _ = try await cluster.succeed("remove-node", "n2", "--force", "--reason", "a test")
+          try await eventually("n2 is told") { node.log.contains("is no member of its cluster") }
+        case .demotion:
+          _ = try await cluster.succeed("role", "n2", "worker")
+          try await eventually("n2 is a worker") { node.log.contains("n2 serves as a worker") }
+        }
+        #expect(!node.ended.contains { $0.hasPrefix("20-b joined") })
+        try open(node)
+        let farewell =
+          switch loss {
+          case .leave, .leaveLocally: ["left n2", "formed n2"]
+          case .removal: ["removed n2"]
+          case .demotion: ["role-changed n2"]
+          }
+        // Roles change in between, too.
+        let expected = ["formed n2", "joined n2", "joined w1"] + farewell
+        try await eventually("all have run, once each and in this order: \(expected)") {
+          var told = node.ended.filter { $0.hasPrefix("20-b ") }.map { String($0.dropFirst(5)) }
+          let roles = told.filter { $0.hasPrefix("role-changed") || $0.hasPrefix("endpoints") }
+          let isLast = roles.last == told.last
+          told.removeAll { roles.contains($0) }
+          if loss == .demotion, isLast, let last = roles.last { told.append(last) }
+          return told == expected
+        }
       }
     }
   }

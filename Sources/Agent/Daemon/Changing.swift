@@ -57,6 +57,7 @@ extension Daemon {
 
   /// Every step may be done twice.
   private func becomeWorker(_ list: EndpointsAnswer, since index: UInt64) async throws {
+    await keepWhatHooksWaitFor()
     await stopNode()
     // What only the control plane was given stays in no worker's hands.
     try directory.removeTree(directory.received)
@@ -90,6 +91,7 @@ extension Daemon {
       return logger.warning("this node was promoted, and goes on as a worker for now: \(error)")
     }
     do {
+      await keepWhatHooksWaitFor()
       await stopNode()
       try HookLedger.changeRole(after: answer.index - min(1, answer.index), directory)
       try await takeUp(next)

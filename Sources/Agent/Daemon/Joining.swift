@@ -43,7 +43,7 @@ extension Daemon {
     let digest = Self.digest(connection.address + "/" + connection.token).description
     if file.joinedBy == digest {
       try await attachToJoin(wish.timeoutSeconds)
-      try await finishJoinHooks(report)
+      try await finishJoinHooks(wish.timeoutSeconds, report)
       if wish.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
       return report(ProgressLine(output: "Successfully joined the cluster."))
     }
@@ -53,7 +53,7 @@ extension Daemon {
     let accepted = try JoinIntent.load(directory)
     if let accepted, let answer = accepted.answer, accepted.connection == wish.connection {
       // A member already; what is left is to switch over.
-      return try await finish(accepted, answer, digest, report: report)
+      return try await finish(accepted, answer, digest, wish.timeoutSeconds, report: report)
     }
     try await requireAlone()
     let intent = try await prepare(wish, connection, report: report)
@@ -72,14 +72,15 @@ extension Daemon {
     var member = intent
     member.answer = answer
     try member.save(directory)
-    try await finish(member, answer, digest, report: report)
+    try await finish(member, answer, digest, wish.timeoutSeconds, report: report)
   }
 
   private func finish(
-    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, report: @escaping Report
+    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, _ seconds: Double,
+    report: @escaping Report
   ) async throws {
     try await switchOver(intent, answer, joinedBy: digest, report: report)
-    try await finishJoinHooks(report)
+    try await finishJoinHooks(seconds, report)
     report(ProgressLine(progress: "note: local (hostpath) volumes stay on their node"))
     if intent.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
     report(ProgressLine(output: "Successfully joined the cluster."))
@@ -209,6 +210,7 @@ extension Daemon {
       report(ProgressLine(progress: "warning: the clocks differ by \(offset) ms"))
     }
     let old = file
+    if old.cluster != answer.cluster { await keepWhatHooksWaitFor() }
     await stopNode()
     let role: NodeFile.Role = intent.worker ? .worker : .controlPlane
     if old.cluster != answer.cluster {

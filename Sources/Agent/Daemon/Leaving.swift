@@ -144,6 +144,7 @@ extension Daemon {
   /// - Parameter before: what hooks are told of the cluster as it was; nil if that is not known.
   func becomeFresh(_ intent: LeaveIntent, before: Document? = nil) async throws {
     let farewell = farewell(.left, index: intent.index, actor: settings.name, before: before)
+    if file.cluster == intent.cluster { await keepWhatHooksWaitFor() }
     await stopNode()
     await stopClusterServers()
     if file.cluster == intent.cluster {
@@ -202,6 +203,7 @@ extension Daemon {
     let farewell = farewell(
       gone.how == "left" ? .left : .removed, index: gone.index, actor: gone.actor, how: gone.how,
       before: await viewForHooks())
+    await keepWhatHooksWaitFor()
     await stopNode()
     do { try tellHooks(farewell) } catch { logger.warning("hooks: \(error)") }
     state.withLock { state in

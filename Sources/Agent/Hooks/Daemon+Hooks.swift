@@ -1,6 +1,7 @@
 // Where the agent and the hooks of its node meet: what a node goes through is written down for them
 // before it happens, so that a crash in the middle leaves nothing out.
 
+import EventLog
 import History
 import Logging
 import Membership
@@ -90,17 +91,54 @@ extension Daemon {
     }
   }
 
-  /// Waits for the hooks of this node's own join.
-  func finishJoinHooks(_ report: @escaping Report) async throws {
+  /// Waits for the hooks of this node's own join. On a control-plane node its own log tells of that
+  /// join, which it may have yet to be sent: then that is waited for first.
+  /// - Parameter seconds: for the log.
+  func finishJoinHooks(_ seconds: Double, _ report: @escaping Report) async throws {
+    guard HookFolder.exists(directory) else { return }
     var index: UInt64?
-    if case .controlPlane(let node) = mode, let own = file.nodeID {
+    let end = ReplicaDriver.now() &+ Duration.milliseconds(Int64(seconds * 1000)).nanoseconds
+    while case .controlPlane(let node) = mode, let own = file.nodeID {
       index = await node.driver.look { $0.cluster.node(own)?.joinIndex }
+      if index != nil { break }
+      guard ReplicaDriver.now() < end else {
+        throw APIError(
+          "timed out: this node is a member, but the others have not sent it the log yet; the same "
+            + "command again waits for its hooks", code: "timed-out", exitCode: 7)
+      }
+      try await Task.sleep(for: .milliseconds(20))
     }
     try await hooks.finish(
       .joined, index: index, standing: "this node is a member of its cluster", report: report)
   }
 
   // MARK: Departing
+
+  /// Before this node gives up its log, or its list: what waits there for its hooks is kept beside
+  /// it, so that those run all the same. Twice is once.
+  func keepWhatHooksWaitFor() async {
+    await hooks.stop()
+    do {
+      guard HookFolder.exists(directory), var ledger = try HookLedger.load(directory),
+        ledger.cluster == file.cluster
+      else { return }
+      if let list = ledger.list, let now = try WorkerState.load(directory)?.list {
+        ledger.keep(list, now, hookPlace)
+      }
+      if let handled = ledger.handled {
+        if case .controlPlane(let node) = mode {
+          try ledger.keep(node.log, after: handled, through: node.board.appliedIndex, hookPlace)
+        } else if directory.exists(directory.log) {
+          let log = try EventLog.open(directory: directory.log, mode: .readOnly)
+          defer { log.close() }
+          try ledger.keep(log, after: handled, through: LogSource(log).lastIndex, hookPlace)
+        }
+      }
+      try ledger.save(directory)
+    } catch {
+      logger.warning("hooks: what waits for them is lost, because it cannot be kept: \(error)")
+    }
+  }
 
   /// What hooks are told of the cluster as this node sees it now; nil where it sees nothing.
   func viewForHooks() async -> Document? {

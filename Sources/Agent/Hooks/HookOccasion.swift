@@ -126,6 +126,13 @@ struct HookPlace: Sendable {
     ])
   }
 
+  /// A worker's list of API servers that became another; nil if it names the same ones.
+  func endpointsChanged(_ known: EndpointsAnswer, _ told: EndpointsAnswer) -> HookOccasion? {
+    guard told.index > known.index, told.addresses != known.addresses else { return nil }
+    return occasion(
+      .endpointsChanged, index: told.index, about: [], before: known.view, after: told.view)
+  }
+
   /// What hooks have in their environment, beside a few variables of the agent's own.
   func environment(_ occasion: HookOccasion, inherited: [String: String]) -> [String] {
     var variables = [
@@ -220,5 +227,14 @@ extension EventType {
       true
     default: false
     }
+  }
+}
+
+extension EndpointsAnswer {
+  /// What a worker's hooks are told of a list.
+  fileprivate var view: Document {
+    .object([
+      ("controlPlane", .texts(servers.map(\.name))), ("endpoints", .texts(addresses)),
+    ])
   }
 }

@@ -44,3 +44,26 @@ struct HookReader {
     }
   }
 }
+
+extension HookLedger {
+  /// Keeps the occasions of a log that is given up.
+  /// - Throws: `HistoryFault`, `Fault`.
+  mutating func keep(
+    _ log: EventLog, after handled: UInt64, through: UInt64, _ place: HookPlace
+  ) throws {
+    var reader = HookReader()
+    var last = handled
+    while last < through {
+      let (index, occasions) = try reader.next(after: last, through: through, of: log, place)
+      for occasion in occasions { add(occasion) }
+      last = index
+    }
+    self.handled = last
+  }
+
+  /// Keeps the difference of the lists that a worker's hooks know and that it was told.
+  mutating func keep(_ known: EndpointsAnswer, _ told: EndpointsAnswer, _ place: HookPlace) {
+    if let occasion = place.endpointsChanged(known, told) { add(occasion) }
+    list = told
+  }
+}

@@ -101,7 +101,7 @@ extension HookRunner {
         guard index > handled else { return false }
         return await run(occasions, through: index)
       } catch {
-        logger.warning("hooks wait: the log cannot be read: \(error)")
+        state.withLock { state in _ = complain(&state) { throw error } }
         return false
       }
     }
@@ -126,9 +126,9 @@ extension HookRunner {
     _ known: EndpointsAnswer, _ told: EndpointsAnswer, _ place: HookPlace, _ ledger: HookLedger
   ) async -> Bool {
     guard told.index > known.index, told.cluster == ledger.cluster else { return false }
-    guard told.addresses != known.addresses else { return update { $0.list = told } }
-    let occasion = place.occasion(
-      .endpointsChanged, index: told.index, about: [], before: known.view, after: told.view)
+    guard let occasion = place.endpointsChanged(known, told) else {
+      return update { $0.list = told }
+    }
     guard isDue(occasion, ledger), await run(occasion) else { return false }
     return update { ledger in
       ledger.list = told
@@ -267,14 +267,5 @@ extension HookLedger {
   fileprivate mutating func forget(_ occasion: HookOccasion) {
     done.removeAll { $0.hasPrefix(occasion.key + " ") }
     failures.removeAll { $0.key == occasion.key }
-  }
-}
-
-extension EndpointsAnswer {
-  /// What a worker's hooks are told of a list.
-  fileprivate var view: Document {
-    .object([
-      ("controlPlane", .texts(servers.map(\.name))), ("endpoints", .texts(addresses)),
-    ])
   }
 }

@@ -197,7 +197,7 @@ final class HookRunner: Sendable {
 
   /// The same problem is told once.
   @discardableResult
-  private func complain(_ state: inout State, _ body: () throws -> Void) -> Bool {
+  func complain(_ state: inout State, _ body: () throws -> Void) -> Bool {
     do {
       try body()
       state.complaint = nil
