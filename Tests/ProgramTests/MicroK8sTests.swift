@@ -120,6 +120,36 @@ extension Program {
       }
     }
 
+    @Test(
+      "joins in spite of a leader that dies or falls silent meanwhile",
+      arguments: [SIGKILL, SIGSTOP])
+    func leaderLost(_ signal: Int32) async throws {
+      try await onStage { stage in
+        let n1 = try await accepting(stage, "n1")
+        let (n2, n3) = (stage.node("n2"), stage.node("n3"))
+        n2.flags = ["--accept-microk8s"]
+        for node in [n2, n3] {
+          try await node.start()
+          try await n1.admit(node)
+        }
+        try await eventually("all three vote, and n1 leads") {
+          let status = try await n2.status()
+          return status.highAvailability == true && status.leader == "n1"
+        }
+        let worker = try MicroK8sClient("wk1", stage)
+        let string = try await invite(n2).string
+        let agent = try #require(n1.agent)
+        #expect(Foundation.kill(agent.id, signal) == 0)
+        let joined = try await worker.join(string)
+        _ = Foundation.kill(agent.id, SIGCONT)
+        #expect(joined.code == 0, "\(joined)")
+        let events = try await n2.succeed("events", "-o", "json", "--node", "wk1")
+        // Each once, however often it was asked.
+        #expect(events.components(separatedBy: "\"node.joined\"").count == 2, "\(events)")
+        #expect(events.components(separatedBy: "\"certificate.issued\"").count == 3, "\(events)")
+      }
+    }
+
     /// Requests for what is not this worker's, or with a weak key: none is signed or recorded.
     private func expectRefusals(
       of worker: MicroK8sClient, at n1: Node, token: String, proxy: String
