@@ -207,26 +207,6 @@ package struct DataDirectory: Sendable {
   }
 }
 
-/// The world failed: what was being done, to what, and what to do next.
-package struct Failure: Error, Sendable, CustomStringConvertible {
-  package var message: String
-  /// As in the table of exit codes.
-  package var exitCode: Int32
-
-  package init(_ message: String, exitCode: Int32 = 1) {
-    self.message = message
-    self.exitCode = exitCode
-  }
-
-  package var description: String { message }
-
-  /// What the operating system said of the last call.
-  static func system(_ operation: String, _ subject: String) -> Failure {
-    let code = errno
-    return Failure("cannot \(operation) \(subject): \(String(cString: strerror(code)))")
-  }
-}
-
 /// The exclusive right to a data dir, held until the process ends.
 package final class AgentLock: Sendable {
   private let descriptor: Int32

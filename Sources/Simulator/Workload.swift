@@ -78,15 +78,15 @@ struct Workload {
 
   mutating func countAttempt(of number: Int) { operations[number].attempts += 1 }
 
-  /// Whether somebody may be on its way out.
-  var isDeparting: Bool {
+  /// Whether somebody may be on its way out: what its client gave up on may still be on the way.
+  func isDeparting(at now: UInt64) -> Bool {
     operations.contains { operation in
-      guard operation.state == .open else { return false }
-      switch operation.request.command {
-      case .leave, .removeNode: return true
-      case .changeRole(let wish): return wish.role == .worker
+      switch operation.state {
+      case .open: break
+      case .abandoned where now < (operation.ended ?? now) + 6 * second: break
       default: return false
       }
+      return operation.request.command.departs
     }
   }
 
@@ -254,6 +254,17 @@ struct Workload {
     }
     let target = dice.chance(percent: 50) ? member.name : member.id.description
     return (.removeNode(.init(target: target, force: dice.chance(percent: 60))), nil)
+  }
+}
+
+extension Command {
+  /// Whether it sends somebody away from the control plane.
+  var departs: Bool {
+    switch self {
+    case .leave, .removeNode: true
+    case .changeRole(let wish): wish.role == .worker
+    default: false
+    }
   }
 }
 

@@ -28,6 +28,9 @@ extension World {
       if let node = workload.dice.pick(nodes.filter(\.isUp)) { read(at: node) }
       return
     }
+    // Until a disk is made good, no one is sent away: who goes may take with it what the last
+    // majority knew.
+    if command.departs, isMakingGood() { return }
     // A worker takes up a role only once it has given up the one before.
     if case .changeRole(let wish) = command, wish.role == .controlPlane,
       let index = NodeID(wish.target).flatMap({ indexes[$0] }), !nodes[index].isGone

@@ -106,12 +106,24 @@ extension World {
     guard members.count >= 4, truth.isServer(victim.id),
       members.allSatisfy({ $0.isUp && $0.running?.replica.cluster.lastIndex == truth.lastIndex }),
       truth.joint == nil, truth.departure == nil, truth.voters.count == 3,
-      !workload.isDeparting, !truth.nodes.contains(where: { workload.lost.contains($0.id) }),
+      !workload.isDeparting(at: now),
+      !truth.nodes.contains(where: { workload.lost.contains($0.id) }),
       members.allSatisfy({ $0.lostUpTo == nil && $0.running?.raft.abstains == false })
     else { return }
     workload.lost.append(victim.id)
     statistics.faults[FaultKind.loss.rawValue] += 1
     try switchOff(victim)
+  }
+
+  /// Whether a node has yet to be sent again what its disk lost.
+  func isMakingGood() -> Bool {
+    for node in nodes where node.lost != nil {
+      guard let running = node.running, !running.raft.abstains, node.lostUpTo == nil,
+        running.replica.cluster.lastIndex >= (node.lost?.lastIndex ?? 0)
+      else { return true }
+      node.lost = nil
+    }
+    return false
   }
 
   /// Puts a disk back to an earlier state, or damages its log, if all others hold everything that
@@ -120,15 +132,10 @@ extension World {
     _ victim: SimulatedNode, _ kind: FaultKind
   ) throws(Violation) {
     let truth = laws.truth
-    for node in nodes where node.lost != nil {
-      guard let running = node.running, !running.raft.abstains, node.lostUpTo == nil,
-        running.replica.cluster.lastIndex >= (node.lost?.lastIndex ?? 0)
-      else { return }
-      node.lost = nil
-    }
+    guard !isMakingGood() else { return }
     let members = nodes.filter { truth.isServer($0.id) }
     guard truth.voters.count >= 3, truth.joint == nil, truth.departure == nil,
-      truth.isServer(victim.id), !workload.isDeparting,
+      truth.isServer(victim.id), !workload.isDeparting(at: now),
       !truth.nodes.contains(where: { workload.lost.contains($0.id) }),
       members.allSatisfy({ $0.isUp && $0.disk.syncedLast >= truth.lastIndex }),
       // What is decided and not yet committed may come to need the victim alone.

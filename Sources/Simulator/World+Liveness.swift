@@ -32,7 +32,7 @@ extension World {
     var candidates = present
     // What is decided and not yet committed may come to need who is absent.
     guard truth.joint == nil, truth.departure == nil, nodes.allSatisfy({ $0.lost == nil }),
-      !workload.isDeparting,
+      !workload.isDeparting(at: now),
       present.allSatisfy({ $0.seen.changes.allSatisfy { $0 <= truth.lastIndex } })
     else { return [] }
     var absent: [SimulatedNode] = []

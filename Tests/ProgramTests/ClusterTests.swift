@@ -70,6 +70,51 @@ extension Program {
       }
     }
 
+    @Test("Whoever asks again for an invitation under the same id is given the one that was drawn")
+    func invitedTwice() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(3)
+        let name = try #require(try await nodes[0].status().leader)
+        let leader = try #require(nodes.first { $0.name == name })
+        let followers = try nodes.filter { $0.name != name }.map { try #require($0.agent) }
+        // A UUID of version 7.
+        let time = String(Int(Date().timeIntervalSince1970 * 1000), radix: 16)
+        let id = "0\(time)7abc8def\(String(UInt64.random(in: 1 << 44..<1 << 48), radix: 16))"
+        func invite(_ body: String) async throws -> [String: Any] {
+          let answer = try await Tool(
+            "curl",
+            [
+              "-s", "--unix-socket", leader.data + "/agent.sock", "--data", body,
+              "http://localhost/v1/tokens?timeout=1",
+            ], stage.folder
+          ).ended()
+          return try #require(
+            try JSONSerialization.jsonObject(with: Data(answer.out.utf8)) as? [String: Any])
+        }
+        let wish = "{\"command\":\"\(id)\",\"uses\":1,\"ttlSeconds\":60}"
+        for agent in followers { #expect(Foundation.kill(agent.id, SIGSTOP) == 0) }
+        defer { for agent in followers { _ = Foundation.kill(agent.id, SIGCONT) } }
+        let unknown = try await invite(wish)
+        #expect(unknown["code"] as? String == "timed-out", "\(unknown)")
+        for agent in followers { #expect(Foundation.kill(agent.id, SIGCONT) == 0) }
+        var told: String?
+        try await eventually("the same request is answered") {
+          let answer = try await invite(wish)
+          told = answer["token"] as? String
+          #expect(told != nil || answer["exitCode"] as? Int == 7, "\(answer)")
+          return told != nil
+        }
+        #expect(try await leader.events().count { $0.commandId == id } == 1)
+        // It is the one that was recorded.
+        let newcomer = try await stage.started("n4")
+        let short = try await leader.invitation().split(separator: "/").map(String.init)
+        try await newcomer.succeed("join", "\(short[0])/\(told ?? "")/\(short[2])")
+        // Another wish under that id is refused.
+        let other = try await invite(wish.replacing(":60}", with: ":61}"))
+        #expect(other["code"] as? String == "command-reused", "\(other)")
+      }
+    }
+
     @Test("A node leaves, goes on as a fresh cluster, and can come again under its name")
     func leave() async throws {
       try await onStage { stage in

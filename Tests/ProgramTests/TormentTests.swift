@@ -114,7 +114,7 @@ private final class Torment {
     let members = Set((servers + nodes(.worker)).map(\.name))
     try await eventually("the cluster is whole again", within: .seconds(120)) {
       for node in servers {
-        guard let status = try? await node.status(), status.pending == nil,
+        guard let status = try await look(at: node), status.pending == nil,
           status.masters.count == wanted, status.highAvailability == (wanted == 3),
           members.allSatisfy({ name in
             status.nodes.contains { $0.name == name && $0.status == "Ready" }
@@ -124,6 +124,19 @@ private final class Torment {
       }
       return true
     }
+  }
+
+  /// What it says, if it says anything: it may just be starting.
+  private func look(at node: Node) async throws -> StatusAnswer? {
+    let told = try await node.run("status", "-o", "json")
+    return told.code == 0
+      ? try JSONDecoder().decode(StatusAnswer.self, from: Data(told.out.utf8)) : nil
+  }
+
+  /// A connection string, if there is a leader to issue one.
+  private func invitation(of node: Node) async throws -> String? {
+    let told = try await node.run("add-node", "--format", "short")
+    return told.out.split(whereSeparator: \.isWhitespace).dropFirst(2).first.map(String.init)
   }
 
   // MARK: What hurts
@@ -198,7 +211,7 @@ private final class Torment {
 
   private func joinOne() async throws {
     guard let node = one(of: well(.outside)), let host = one(of: well(.server)),
-      let string = try? await host.invitation()
+      let string = try await invitation(of: host)
     else { return }
     let isWorker = nodes(.server).count > 4 || random.next() % 2 == 0
     let join = try await node.run(
@@ -253,13 +266,14 @@ private final class Torment {
   /// The disk of a worker is lost, and its machine comes back under its name.
   private func rebuild() async throws {
     guard let node = one(of: well(.worker)), let host = one(of: well(.server)) else { return }
-    let before = try? await host.status()
-    guard before != nil, try await node.run(["leave", "--timeout", "30s"]).code == 0 else { return }
+    guard try await look(at: host) != nil,
+      try await node.run(["leave", "--timeout", "30s"]).code == 0
+    else { return }
     set(node, .outside)
     node.kill()
     try FileManager.default.removeItem(atPath: node.data)
     try await node.start()
-    guard let string = try? await host.invitation() else { return }
+    guard let string = try await invitation(of: host) else { return }
     let arguments = ["join", string, "--worker", "--replace", node.name, "--timeout", "30s"]
     var join = try await node.run(arguments)
     if join.code != 0 {

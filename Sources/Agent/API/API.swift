@@ -20,7 +20,7 @@ package struct APIError: Codable, Error, Sendable {
 }
 
 /// `POST /v1/tokens`: make an invitation.
-package struct InvitationRequest: Codable, Sendable {
+package struct InvitationRequest: Codable, Equatable, Sendable {
   /// 32 hex digits, drawn anew for each invitation.
   package var command: String
   /// 0 for any number.

@@ -45,53 +45,6 @@ extension Daemon {
     }
   }
 
-  /// Makes an invitation: secrets are drawn here, only their digests travel on.
-  func invite(_ wish: InvitationRequest, actor: String, timeout: Duration) async throws
-    -> Invitation
-  {
-    let node = try controlPlane("invite nodes")
-    guard let id = CommandID(wish.command) else { throw Query.noCommand }
-    guard ["worker", "control-plane", nil].contains(wish.role) else {
-      throw Failure("unknown role \"\(wish.role ?? "")\"", exitCode: 2)
-    }
-    guard wish.ttlSeconds > 0, wish.ttlSeconds <= 10 * 366 * 86400 else {
-      throw Failure("an invitation lasts from 1 s to 10 years", exitCode: 2)
-    }
-    if let token = wish.token {
-      guard token.utf8.count == 32, bytes(hex: token) != nil, token == token.lowercased(),
-        Set(token.utf8).count > 4
-      else {
-        throw Failure(
-          "a token has 32 lower-case hex digits, and not all alike", exitCode: 2)
-      }
-    }
-    let first = wish.token ?? hex(Random.bytes(16))
-    let second = hex(Random.bytes(16))
-    var secrets: [TokenIssued.Secret] = []
-    switch wish.role {
-    case "worker": secrets = [.init(hash: Self.digest(first), roles: [.worker])]
-    case "control-plane": secrets = [.init(hash: Self.digest(first), roles: [.controlPlane])]
-    default:
-      secrets = [
-        .init(hash: Self.digest(first), roles: [.controlPlane, .worker]),
-        .init(hash: Self.digest(second), roles: [.worker]),
-      ]
-    }
-    let token = TokenIssued(
-      id: TokenID(Random.number()), secrets: secrets, uses: wish.uses,
-      expires: Timestamp.now.adding(seconds: wish.ttlSeconds))
-    let appended = try await append(
-      .issueToken(token), id: id, actor: actor, timeout: timeout)
-    _ = node
-    return Invitation(
-      id: token.id.description, index: appended.last,
-      token: wish.role == "worker" ? nil : first,
-      workerToken: wish.role == "worker" ? first : wish.role == nil ? second : nil,
-      check: identity.check,
-      addresses: ([settings.clusterAddress] + settings.extraClusterAddresses).map(\.description),
-      uses: wish.uses, expires: token.expires?.rfc3339)
-  }
-
   static func digest(_ secret: String) -> Membership.Digest {
     guard let digest = Membership.Digest(bytes: Array(SHA256.hash(data: Array(secret.utf8)))) else {
       preconditionFailure("a SHA-256 value has 32 bytes")

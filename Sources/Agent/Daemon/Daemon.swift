@@ -48,6 +48,7 @@ package final class Daemon: Sendable {
   let servers = Mutex(Servers())
   /// Browsers that may see the page of history.
   let pages = Mutex(PageAccess())
+  let invitations = Mutex(Invitations())
   /// Resumed once when the process must end.
   let end = EndSignal()
 

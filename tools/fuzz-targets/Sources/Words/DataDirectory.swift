@@ -1,1 +1,0 @@
-../../../../Sources/Agent/DataDirectory.swift
