@@ -47,7 +47,7 @@ struct Ground {
 
   /// Runs a shell script as a hook.
   func run(
-    _ text: String, input: String = "", limit: UInt64 = 20_000_000_000,
+    _ text: String, input: String = "", limit: UInt64 = 120_000_000_000,
     began: @escaping @Sendable (Int32) -> Void = { _ in },
     mustStop: @escaping @Sendable () -> Bool = { false }
   ) async throws -> HookProcess.Outcome {
@@ -103,7 +103,7 @@ struct HookProcessTests {
     let ground = try Ground()
     defer { ground.end() }
     let outcome = try await ground.run(
-      "trap '' TERM; sleep 600 & echo $!; wait; sleep 600", limit: 200_000_000)
+      "trap '' TERM; sleep 600 & echo $!; wait; sleep 600", limit: 3_000_000_000)
     #expect(outcome.end == .timedOut)
     let child = try #require(Int32(text(outcome).split(separator: "\n").first ?? ""))
     try await eventually { kill(child, 0) != 0 || isZombie(child) }
@@ -148,7 +148,7 @@ struct HookProcessTests {
   func endless() async throws {
     let ground = try Ground()
     defer { ground.end() }
-    let outcome = try await ground.run("exec yes", limit: 300_000_000)
+    let outcome = try await ground.run("exec yes", limit: 2_000_000_000)
     #expect(outcome.end == .timedOut)
     #expect(outcome.output.count == HookProcess.tail)
   }
@@ -178,7 +178,7 @@ struct HookProcessTests {
     defer { ground.end() }
     let child = Mutex<HookChild?>(nil)
     async let outcome = ground.run(
-      "sleep 600", began: { pid in child.withLock { $0 = HookChild(pid) } })
+      "sleep 600", limit: 1 << 40, began: { pid in child.withLock { $0 = HookChild(pid) } })
     try await eventually { child.withLock { $0 } != nil }
     var other = try #require(child.withLock { $0 })
     let own = other
