@@ -152,9 +152,12 @@ package struct DataDirectory: Sendable {
   }
 
   /// Moves a folder under `archive/`, under a name that tells the cluster and is not yet taken.
-  package func archive(_ folder: String, as name: String) throws(Failure) {
-    guard exists(folder) else { return }
-    try move(folder, to: free("\(archive)/\(name)"))
+  @discardableResult
+  package func archive(_ folder: String, as name: String) throws(Failure) -> String? {
+    guard exists(folder) else { return nil }
+    let target = free("\(archive)/\(name)")
+    try move(folder, to: target)
+    return target
   }
 
   /// Renames a folder where it is, to its name, a dot and `word`; returns the new path.

@@ -29,6 +29,11 @@ package struct NodeFile: Codable, Sendable, Equatable {
     package var index: UInt64
     package var actor: String
     package var how: String
+    /// RFC 3339; nil from a member that does not say.
+    package var time: String?
+
+    /// `removed at index 7 (2026-10-24T03:12:00Z) by root@n1`.
+    var words: String { "\(how) at index \(index)\(time.map { " (\($0))" } ?? "") by \(actor)" }
   }
 
   var nodeID: NodeID? { NodeID(node) }

@@ -65,6 +65,7 @@ struct RehearsalStage {
   }
 
   mutating func demote(_ member: Member) {
+    if isAlready(member, .worker) { return }
     if member.isControlPlane { tellWhoLeads(without: member.id) }
     let wish = Command.changeRole(.init(target: member.id.description, role: .worker))
     if case .failure(let refusal) = decide(wish) { refusals.append(refusal) }
@@ -72,9 +73,15 @@ struct RehearsalStage {
 
   /// At its own address, on the usual ports.
   mutating func promote(_ member: Member) {
+    if isAlready(member, .controlPlane) { return }
+    // The command asks the node itself, which must be there to take up its role.
+    if member.isActive, !member.record.isKeyless, !reachable.contains(member.id) {
+      return refusals.append(.unreachable(member.name))
+    }
+    let host = member.record.endpoints.cluster.host
     var endpoints = member.record.endpoints
-    endpoints.datastore = Address(host: endpoints.cluster.host, port: 19001)
-    endpoints.apiserver = Address(host: endpoints.cluster.host, port: 16443)
+    endpoints.datastore = free(19001, of: host, for: member.id)
+    endpoints.apiserver = free(16443, of: host, for: member.id)
     let wish = Command.changeRole(
       .init(target: member.id.description, role: .controlPlane, endpoints: endpoints))
     if case .failure(let refusal) = decide(wish) { return refusals.append(refusal) }
@@ -84,6 +91,24 @@ struct RehearsalStage {
         EndpointRefreshed(
           node: member.id, endpoints: endpoints, apiserverReady: true,
           version: member.record.version)), told: false)
+  }
+
+  /// Tells so where a node has that role and keeps it.
+  private mutating func isAlready(_ member: Member, _ role: NodeRole) -> Bool {
+    guard member.isActive, member.record.role == role, cluster.departure?.node != member.id else {
+      return false
+    }
+    steps.append(
+      "nothing: \(member.name) is a \(role.name) node already, since index \(member.roleIndex)")
+    return true
+  }
+
+  /// The first port from that one on that no other member has there.
+  private func free(_ first: UInt16, of host: Host, for id: NodeID) -> Address? {
+    let taken = Set(
+      cluster.nodes.filter { $0.isActive && $0.id != id }.flatMap(\.record.endpoints.all))
+    return (first...UInt16.max).lazy.compactMap { Address(host: host, port: $0) }
+      .first { !taken.contains($0) }
   }
 
   private mutating func tellWhoLeads(without id: NodeID) {

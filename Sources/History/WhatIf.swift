@@ -177,7 +177,7 @@ extension Supposition {
 
 extension Cluster {
   fileprivate func nodeNamed(_ name: String) throws(Unanswerable) -> Member {
-    if let member = node(named: name) ?? NodeID(name).flatMap({ node($0) }) { return member }
+    if let member = node(matching: name) { return member }
     throw Unanswerable(
       "the cluster has no node \(quoted(name)); there are: "
         + nodes.map(\.name).joined(separator: " "), exitCode: 6)

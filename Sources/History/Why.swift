@@ -202,11 +202,19 @@ package struct Why: Sendable {
     let health = try history.last(
       atOrBefore: state.lastIndex, types: [.nodeSuspected, .nodeRecovered]
     ) { $0.concerns(id) }
+    let certificates = (state.node(id)?.certificates ?? []).map { certificate in
+      (
+        index: Optional(certificate.index),
+        words: "its certificate for \(certificate.subject), good until "
+          + certificate.expires.rfc3339
+      )
+    }
     return [
       (joined?.index, "it became a member"),
       (changed?.index, "what it is since then"), (role?.index, "its role since then"),
       (health?.index, "what the leader last saw of it"),
     ]
+      + certificates
   }
 
   // MARK: Words

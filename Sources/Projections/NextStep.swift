@@ -36,7 +36,8 @@ enum NextStep {
     let others = cluster.nodes(.voter).map(\.name).filter { $0 != here }
     guard !others.isEmpty else { return "muster doctor says what keeps this node from leading" }
     return "\(voters.count / 2 + 1) of \(counted(voters.count, "voter")) must reach one another:"
-      + " muster doctor here and on \(words(others, "and")) says what is wrong"
+      + " muster doctor here and on \(words(others, "and")) says what is wrong; if they are gone"
+      + " for good, muster export and muster import --seed begin a new cluster"
   }
 
   private static func growth(

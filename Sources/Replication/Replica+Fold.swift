@@ -23,9 +23,21 @@ extension Replica {
       if let change = entry.change, !apply(change, of: entry.index) { return }
       effects.events.append(event)
       answerWaiting(for: event)
+      welcome(event.envelope.event)
       keeper.tickDue = true
     }
     core(.applied(last.index))
+  }
+
+  /// Who joined was there a moment ago, whether or not it has been heard from otherwise yet.
+  private mutating func welcome(_ event: Event) {
+    let record: NodeRecord
+    switch event {
+    case .nodeJoined(let joined): record = joined.node
+    case .nodeReplaced(let replaced): record = replaced.joined.node
+    default: return
+    }
+    if isLeader, !record.isKeyless { keeper.seen[record.id] = now.monotonic }
   }
 
   /// The event of an entry: as it was decided here, or decoded.

@@ -47,7 +47,7 @@ package struct Replica: Sendable {
   var tail: Cluster?
   let log: any StableLog
 
-  var now = Clock(monotonic: 0, wall: Timestamp(milliseconds: 0))
+  package internal(set) var now = Clock(monotonic: 0, wall: Timestamp(milliseconds: 0))
   var effects = ReplicaEffects()
   var requests = Requests()
   var reads = Reads()

@@ -24,7 +24,8 @@ struct Events: AsyncParsableCommand {
   @Option(name: formatNames(), help: "A table, or one JSON object a line.")
   var format = Format.pretty
   @Option(
-    help: ArgumentHelp("Only this type, like node.joined, or kind, like node.", valueName: "type"))
+    help: ArgumentHelp("Only this type, like node.joined, or kind, like node.", valueName: "type"),
+    transform: { try EventFilter.type($0) })
   var type: String?
   @Option(help: ArgumentHelp("Only what is about this node.", valueName: "name"))
   var node: String?

@@ -46,6 +46,11 @@ struct Join: AsyncParsableCommand {
     try await Progress.follow(
       "/v1/node/join", body, of: agent.client, timeout: timeout,
       lost: "the agent ended while the node was joining. It goes on by itself when it runs again "
-        + "(see muster status), and the same join attaches to it")
+        + "(see muster status), and the same join attaches to it",
+      interrupted: dryRun
+        ? "nothing was changed"
+        : "the agent goes on joining for up to \(timeout) s, and by itself when it is restarted. "
+          + "The same join attaches to it, whatever came of it; muster status tells what this "
+          + "node is")
   }
 }

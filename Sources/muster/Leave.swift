@@ -20,11 +20,13 @@ struct Leave: AsyncParsableCommand {
   var timeout: Int64 = 60
 
   func run() async throws {
-    if !local { await WhatIfCommand.previewLeave(agent) }
+    if !local { await WhatIfCommand.preview("leave", nil, agent) }
     try await Progress.follow(
       "/v1/node/leave", LocalLeave(local: local, timeoutSeconds: Double(timeout)),
       of: agent.client, timeout: timeout,
       lost: "the agent ended while the node was leaving. It goes on by itself when it runs again "
-        + "(see muster status), and the same leave attaches to it")
+        + "(see muster status), and the same leave attaches to it",
+      interrupted: "the agent goes on leaving, and by itself when it is restarted. The same leave "
+        + "finishes it; muster status tells what this node is")
   }
 }

@@ -7,11 +7,19 @@ enum Progress {
   /// - Parameters:
   ///   - timeout: seconds that the agent may take.
   ///   - lost: what to say if the agent ends before it said how the change ended.
+  ///   - interrupted: what to say if somebody ends this command (Ctrl-C, SIGTERM, a closed
+  ///     terminal) while the agent goes on; exit code 7, too.
   /// - Throws: `APIError` as the agent gives it; `Failure` with exit code 7 if it ends before.
   static func follow(
     _ path: String, _ body: any Encodable & Sendable, of client: LocalClient, timeout: Int64,
-    lost: String
+    lost: String, interrupted: String
   ) async throws {
+    let interruption = await Interruption()
+    let listening = Task {
+      guard await interruption.comes() else { return }
+      Terminal.exit(with: Failure("interrupted: \(interrupted)", exitCode: 7), warns: false)
+    }
+    defer { listening.cancel() }
     var hasBegun = false
     var end: ProgressLine?
     do {

@@ -1,6 +1,5 @@
 import Agent
 import ArgumentParser
-import History
 
 struct RemoveNode: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,7 +20,7 @@ struct RemoveNode: AsyncParsableCommand {
   var reason = ""
 
   func run() async throws {
-    await WhatIfCommand.preview(.remove(node), agent)
+    await WhatIfCommand.preview("remove", node, agent)
     let request = RemovalRequest(
       command: LocalClient.drawCommand(), target: node, force: force, reason: reason)
     let appended: Appended = try await agent.client.append(

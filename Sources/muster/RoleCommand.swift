@@ -1,7 +1,5 @@
 import Agent
 import ArgumentParser
-import History
-import Membership
 
 struct RoleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -32,7 +30,7 @@ struct RoleCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    if role == .worker { await WhatIfCommand.preview(.demote(node), agent) }
+    await WhatIfCommand.preview(role == .worker ? "demote" : "promote", node, agent)
     let body = LocalRoleChange(
       command: LocalClient.drawCommand(), target: node, role: role.rawValue, reason: reason,
       timeoutSeconds: Double(timeout))
@@ -40,6 +38,8 @@ struct RoleCommand: AsyncParsableCommand {
       "/v1/node/role", body, of: agent.client, timeout: timeout,
       lost:
         "the agent ended before the node served in its new role. If the change was recorded, it "
-        + "goes on by itself (see muster status), and the same command again is safe")
+        + "goes on by itself (see muster status), and the same command again is safe",
+      interrupted: "if the change was recorded, it goes on by itself (see muster status), and the "
+        + "same command again is safe")
   }
 }

@@ -39,19 +39,16 @@ struct WhatIfCommand: AsyncParsableCommand {
     return try WhatIf(supposition, on: state, basis: "as recorded at index \(state.lastIndex)")
   }
 
-  /// What this node's leaving would do.
-  static func previewLeave(_ agent: LocalAgent) async {
-    guard let past = try? await Chronicle.open(agent.directory), past.position != nil else {
-      return
-    }
-    await preview(.leave(past.history.source.node.description), agent)
-  }
-
   /// What a command is about to do, on standard error; silent where nothing can be told.
-  static func preview(_ supposition: Supposition, _ agent: LocalAgent) async {
-    guard let past = try? await Chronicle.open(agent.directory),
-      let finding = try? await suppose(supposition, past, at: nil)
-    else { return }
-    for line in finding.text.split(separator: "\n") { Terminal.note(String(line)) }
+  /// - Parameters:
+  ///   - verb: as above.
+  ///   - node: a name, an id or an address; nil for this node.
+  static func preview(_ verb: String, _ node: String?, _ agent: LocalAgent) async {
+    let target = node.map { "&node=\(escaped($0))" } ?? ""
+    let told = try? await agent.client.raw(
+      "GET", "/v1/what-if?suppose=\(verb)\(target)", timeout: .seconds(5))
+    for line in String(decoding: told ?? [], as: UTF8.self).split(separator: "\n") {
+      Terminal.note(String(line))
+    }
   }
 }

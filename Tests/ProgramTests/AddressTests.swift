@@ -55,6 +55,36 @@ extension Program {
       }
     }
 
+    @Test("A hint for a node that nobody is called is told in the log, with those there are")
+    func unusedHints() async throws {
+      try await onStage { stage in
+        let n1 = try await stage.started("n1")
+        let n2 = try await stage.started("n2")
+        let w1 = try await stage.started("w1")
+        try await n1.admit(n2)
+        try await n1.admit(w1, worker: true)
+        for node in [n2, w1] {
+          #expect(try await node.stop() == 0)
+          for (name, words) in [
+            ("ghost", "this node knows no \"ghost\"; it knows n1"), ("n1", ""),
+            (node.name, "this node itself is \(node.name)"),
+          ] {
+            node.flags = ["--peer", "\(name)=\(n1.address)"]
+            try await node.start()
+            let told =
+              node.agent?.err.contains("--peer \(name)=\(n1.address) is not used: ") == true
+            #expect(
+              told == !words.isEmpty && (words.isEmpty || node.log.contains(words)),
+              "\(name): \(node.log)")
+            #expect(try await node.stop() == 0)
+          }
+        }
+        n2.flags = ["--peer", "w1=\(w1.address)"]
+        try await n2.start()
+        #expect(n2.log.contains("w1 is a worker, and only control-plane nodes are dialled"))
+      }
+    }
+
     @Test("All at once, the laboratory moved: they find one another if one of each two is told")
     func allAtOnce() async throws {
       try await onStage { stage in
@@ -64,6 +94,17 @@ extension Program {
         for node in nodes { #expect(try await node.stop() == 0) }
         #expect(try await worker.stop() == 0)
         for node in stage.nodes { node.address = Stage.address() }
+        // Nobody finds anybody: it starts all the same, says so and changes nothing.
+        try nodes[0].launch()
+        try await eventually("n1 answers, without a leader") {
+          let status = try await nodes[0].run("status")
+          return status.code == 0
+            && status.out.contains("can lose: unknown, no contact to a leader")
+            && status.out.contains("2 of 3 voters must reach one another")
+        }
+        let change = try await nodes[0].run("add-node", "--timeout", "1s")
+        #expect(change.code == 7, "\(change)")
+        #expect(try await nodes[0].stop() == 0)
         // Nobody is where the log says, and n1 hears from those who were told of it.
         let hint = ["--peer", "n1=\(nodes[0].address)"]
         for node in stage.nodes.dropFirst() { node.flags = hint }

@@ -45,6 +45,39 @@ extension Program {
       }
     }
 
+    @Test("The machine's name is the node's, in lower case, for life; localhost is none")
+    func hostNames() async throws {
+      try await onStage { stage in
+        func launcher(_ name: String) -> [String] {
+          ["/usr/bin/env", "unshare", "--uts", "sh", "-c", "hostname \(name) && exec \"$@\"", "sh"]
+        }
+        let probe = try await Tool("unshare", ["--uts", "hostname", "x"], stage.folder).ended()
+        guard probe.code == 0 else { return print("skipped: no right to name machines here") }
+        let data = stage.folder.appendingPathComponent("named").path
+        let address = Stage.address()
+        for (name, expected) in [("Rack-7.Lab.Example", "rack-7.lab.example"), ("other", nil)] {
+          let agent = try Running(
+            ["agent", "--data-dir", data, "--address", address], in: stage.folder,
+            launcher: launcher(name))
+          defer { agent.end() }
+          try await eventually("it answers") {
+            let status = try await Running(["status", "--data-dir", data], in: stage.folder).ended()
+            return status.out.contains("  \(expected ?? "rack-7.lab.example") *")
+          }
+        }
+        for (name, words) in [("localhost", "localhost"), ("10.0.0.1", "IP address")] {
+          let outcome = try await Running(
+            [
+              "agent", "--data-dir", stage.folder.appendingPathComponent(name).path, "--address",
+              Stage.address(),
+            ], in: stage.folder, launcher: launcher(name)
+          ).ended()
+          #expect(outcome.code == 2 && outcome.err.contains(words), "\(outcome)")
+          #expect(outcome.err.contains("--name"), "\(outcome)")
+        }
+      }
+    }
+
     @Test("Addresses that others cannot reach are refused, and ports that are one")
     func addresses() async throws {
       try await onStage { stage in

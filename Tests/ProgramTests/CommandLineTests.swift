@@ -117,6 +117,24 @@ extension Program {
       }
     }
 
+    @Test(
+      "A connection string whose address is wrong is refused with what is right",
+      arguments: [
+        ("127.0.0.1:0", "port 0 is not in the range 1-65535"),
+        ("127.0.0.1:65536", "port 65536 is not in the range 1-65535"),
+        ("127.0.0.1:http", "port \"http\" is not a number"),
+        ("127.0.0.1", "has no port (HOST:PORT is expected)"),
+        ("::1:25000", "write an IPv6 address with a port as [ADDRESS]:PORT"),
+        ("[fe80::1%eth0]:25000", "zone"), ("1.2.3:25000", "IPv4"), ("a_b:25000", "\"_\""),
+      ])
+    func wrongAddress(_ address: String, _ words: String) async throws {
+      try await onStage { stage in
+        let secret = "00112233445566778899aabbccddeeff"
+        let outcome = try await stage.node("nobody").run("join", "\(address)/\(secret)/\(secret)")
+        #expect(outcome.code == 2 && outcome.err.contains(words), "\(outcome)")
+      }
+    }
+
     @Test("A reader who goes away ends the program quietly")
     func brokenPipe() async throws {
       let pipe = Pipe()

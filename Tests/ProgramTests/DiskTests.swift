@@ -6,30 +6,16 @@ import Testing
 extension Program {
   @Suite("Disks")
   struct DiskTests {
-    /// What makes a disk fail, built from C; nil if there is no compiler here.
-    private static let shim: String? = {
-      let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("CrashTests/Shim/disk.c").path
-      let library = NSTemporaryDirectory() + "/muster-disk-shim-program-\(getpid()).so"
-      let compiler = Process()
-      compiler.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-      compiler.arguments = ["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]
-      guard (try? compiler.run()) != nil else { return nil }
-      compiler.waitUntilExit()
-      atexit { unlink(NSTemporaryDirectory() + "/muster-disk-shim-program-\(getpid()).so") }
-      return compiler.terminationStatus == 0 ? library : nil
-    }()
-
-    static var hasShim: Bool { shim != nil }
+    static var hasShim: Bool { Shim.disk != nil }
 
     /// The environment of an agent on whose log the shim plays that failure.
     static func failing(_ node: Node, _ failure: String) -> [String: String] {
-      ["LD_PRELOAD": shim ?? "", "DISK_FOLDER": node.data + "/log", "DISK_FAIL": failure]
+      ["LD_PRELOAD": Shim.disk ?? "", "DISK_FOLDER": node.data + "/log", "DISK_FAIL": failure]
     }
 
     @Test(
       "The first sync that fails ends the agent, which says why; started again it has everything",
-      .enabled(if: shim != nil, "no C compiler (cc) here"), arguments: ["s", "w"])
+      .enabled(if: Shim.disk != nil, "no C compiler (cc) here"), arguments: ["s", "w"])
     func syncFails(kind: String) async throws {
       try await onStage { stage in
         let node = try await stage.started("n1")
@@ -60,8 +46,56 @@ extension Program {
     }
 
     @Test(
+      "The leader's disk stands still: another leads, and all that was acknowledged is there then",
+      .enabled(if: Shim.disk != nil, "no C compiler (cc) here"))
+    func stall() async throws {
+      try await onStage { stage in
+        var gates: [String: String] = [:]
+        for number in 1...3 {
+          let node = stage.node("n\(number)")
+          let gate = stage.folder.appendingPathComponent("stall-\(node.name)").path
+          gates[node.name] = gate
+          node.environment = Self.failing(node, "s 1000000000 1 5").merging(["DISK_STALL": gate]) {
+            $1
+          }
+          try await node.start()
+          if number > 1 { try await stage.nodes[0].admit(node) }
+        }
+        let nodes = stage.nodes
+        try await eventually("three vote") { try await nodes[0].status().highAvailability }
+        let old = try #require(try await nodes[0].status().leader)
+        let others = nodes.filter { $0.name != old }
+        let gate = try #require(gates[old])
+        let clients = nodes.indices.map { Appender(nodes, from: $0) }
+        func committed() -> Int { clients.reduce(0) { $0 + $1.seen.acknowledged.count } }
+        try await eventually("clients are served") { committed() > 20 }
+        try Data().write(to: URL(fileURLWithPath: gate))
+        try await eventually("another leads") {
+          let leader = try await others[0].status().leader
+          return leader != nil && leader != old
+        }
+        let before = committed()
+        try await eventually("and serves") { committed() > before + 20 }
+        try FileManager.default.removeItem(atPath: gate)
+        var acknowledged: [String] = []
+        for client in clients {
+          let record = await client.finish()
+          acknowledged += record.acknowledged
+        }
+        for node in nodes {
+          try await eventually("\(node.name) has everything") {
+            let known = Set(try await node.events().map(\.commandId))
+            return acknowledged.allSatisfy(known.contains)
+          }
+        }
+        try await eventually("it counts again") { try await others[0].status().highAvailability }
+        try await others[0].succeed("verify", "--cluster")
+      }
+    }
+
+    @Test(
       "A full disk refuses and is named; with space again the same agent goes on by itself",
-      .enabled(if: shim != nil, "no C compiler (cc) here"))
+      .enabled(if: Shim.disk != nil, "no C compiler (cc) here"))
     func fullDisk() async throws {
       try await onStage { stage in
         let node = try await stage.started("n1")

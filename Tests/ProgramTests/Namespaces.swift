@@ -38,6 +38,14 @@ final class Namespaces {
   func cut(_ number: Int) { _ = hub("link", "set", "v\(number)", "down") }
   func mend(_ number: Int) { _ = hub("link", "set", "v\(number)", "up") }
 
+  /// What that node sends to the other is dropped, and nobody is told; the way back stays open.
+  func mute(_ number: Int, towards other: Int) {
+    _ = Self.ip("-n", "\(prefix)\(number)", "route", "add", "blackhole", "10.77.0.\(other)/32")
+  }
+  func unmute(_ number: Int, towards other: Int) {
+    _ = Self.ip("-n", "\(prefix)\(number)", "route", "del", "blackhole", "10.77.0.\(other)/32")
+  }
+
   /// Removes what was made.
   func end() {
     for name in names.reversed() { _ = Self.ip("netns", "del", name) }

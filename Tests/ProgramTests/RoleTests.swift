@@ -113,6 +113,47 @@ extension Program {
       }
     }
 
+    @Test("A node that was demoted while it was away learns it from any member that it knew")
+    func demotedWhileAway() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(3)
+        let name = try #require(try await nodes[0].status().leader)
+        let leader = try #require(nodes.first { $0.name == name })
+        let others = nodes.filter { $0.name != name }
+        let (away, other) = (others[0], others[1])
+        let agent = try #require(away.agent)
+        try await eventually("it is demoted, and does not hear of it") {
+          kill(agent.id, SIGCONT)
+          guard try await leader.status().highAvailability else { return false }
+          // Heard from a moment ago, so that it may be demoted, unless this takes too long.
+          kill(agent.id, SIGSTOP)
+          let told = try await leader.run("role", away.name, "worker", "--timeout", "1s")
+          return told.code == 7 && told.err.contains("recorded: ")
+            && told.err.contains("it goes on by itself")
+        }
+        away.kill()
+        let dead = try await leader.run("role", away.name, "control-plane", "--timeout", "1s")
+        #expect(dead.code == 5, "\(dead)")
+        // Of those that it knew one is a worker by now, and one left: it knows nobody who leads.
+        let newcomer = try await stage.started("n4")
+        try await leader.admit(newcomer)
+        try await newcomer.succeed("role", other.name, "worker")
+        try await leader.succeed("leave")
+        #expect(try await newcomer.status().leader == "n4")
+        try away.launch()
+        try await eventually("it serves as a worker") {
+          let told = try await away.run("status", "--format", "json")
+          guard told.code == 0 else { return false }
+          let status = try JSONDecoder().decode(StatusAnswer.self, from: Data(told.out.utf8))
+          return status.nodes.first { $0.name == away.name }?.role == "worker"
+            && !exists(away, "kubernetes/ca.key") && !exists(away, "log")
+        }
+        try await eventually("and the cluster has it as one that is there") {
+          try await row(away.name, newcomer).status == "Ready"
+        }
+      }
+    }
+
     @Test("A node may be told to demote itself")
     func itself() async throws {
       try await onStage { stage in

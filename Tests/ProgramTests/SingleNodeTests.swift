@@ -218,8 +218,10 @@ extension Program {
       try await onStage { stage in
         let node = try await stage.started("n1")
         let before = try await node.status()
-        let leave = try await node.run("leave")
-        #expect(leave.code == 1, "\(leave)")
+        for words in [["leave"], ["leave", "--local"]] {
+          let leave = try await node.run(words)
+          #expect(leave.code == 1 && leave.err.contains("nothing to leave"), "\(leave)")
+        }
         let itself = try await node.run("remove-node", "n1", "--force", "--reason", "test")
         #expect(itself.code == 3, "\(itself)")
         let stranger = try await node.run("remove-node", "n9")

@@ -54,6 +54,21 @@ import Testing
     #expect(bench.count(.roleAssigned) == 1)
   }
 
+  @Test("Who joined a moment ago counts as alive before it is heard from, and no longer for ever")
+  func newcomers() {
+    let bench = Bench(1)
+    bench.ask(0, bench.join(7))
+    bench.settle()
+    let removal = Command.removeNode(.init(target: "n7", force: false))
+    let early = bench.ask(0, removal)
+    bench.settle()
+    #expect(bench.code(early) == "node-alive")
+    bench.advance(31_000_000_000)
+    let late = bench.ask(0, removal)
+    bench.settle()
+    #expect(bench.isCommitted(late))
+  }
+
   @Test("A restarted node folds what is committed into the state it had")
   func restart() {
     let bench = Bench(3)

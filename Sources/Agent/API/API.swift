@@ -162,6 +162,8 @@ package struct JoinAnswer: Codable, Sendable {
   package var clock: Int64
   /// Files for what runs beside muster on the new member; secrets.
   package var bundle: [BundleFile]?
+  /// What whoever joins should know besides.
+  package var warning: String?
 }
 
 package struct MemberAddress: Codable, Sendable, Equatable {
@@ -251,4 +253,8 @@ package struct SelfAnswer: Codable, Sendable {
   package var standing: String
   package var cluster: String
   package var departure: NodeFile.Departure?
+  /// Index of the event that made it a worker; nil if it is none.
+  package var workerSince: UInt64?
+  /// The control plane, as the node that answers last knew it.
+  package var endpoints: EndpointsAnswer?
 }

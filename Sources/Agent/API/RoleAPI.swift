@@ -51,4 +51,6 @@ struct RoleAnswer: Codable, Sendable {
 struct DemotionNotice: Codable, Sendable {
   /// Index of the event that made it one.
   var workerSince: UInt64
+  /// The control plane as that member knows it, where it was asked.
+  var endpoints: EndpointsAnswer?
 }

@@ -26,7 +26,7 @@ extension Daemon {
     }
     logger.notice(
       "this node becomes a worker", metadata: ["index": "\(notice.workerSince)"])
-    let list = await lastList(node, before: notice.workerSince)
+    let list = await lastList(node, notice)
     guard !list.servers.isEmpty else {
       logger.error("no other control-plane node is known here: this node cannot be a worker of it")
       return
@@ -39,9 +39,20 @@ extension Daemon {
     }
   }
 
-  /// The control plane without this node, as this node last knew it.
-  private func lastList(_ node: ControlPlane, before index: UInt64) async -> EndpointsAnswer {
+  /// The control plane without this node, as it was told or as this node last knew it.
+  private func lastList(_ node: ControlPlane, _ notice: DemotionNotice) async -> EndpointsAnswer {
+    let index = notice.workerSince
     var list = await node.driver.look { EndpointsAnswer($0.cluster) }
+    if let told = notice.endpoints, told.cluster == list.cluster, told.index >= index {
+      // Those known before stay seeds: `told` may be an old list, too.
+      let known = list.servers.filter { old in !told.servers.contains { $0.key == old.key } }
+      list = told
+      list.servers += known.map { old in
+        var old = old
+        old.apiserver = nil
+        return old
+      }
+    }
     for known in node.board.directory.introduced.values
     where !list.servers.contains(where: { $0.key == known.key.description }) {
       list.servers.append(

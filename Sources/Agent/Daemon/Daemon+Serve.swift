@@ -82,23 +82,20 @@ extension Daemon {
     let command = Command.join(
       .init(node: record, secret: secret, replaces: wish.replaces, bundle: bundle.digest))
     var index: UInt64 = 0
+    let request = Membership.Request(id: id, command: command, actor: actor)
+    let forecast = await forecast(request, on: node)
+    if wish.dryRun { _ = try forecast.get() }
+    // Who would be refused anyhow is told why, not that nobody is there.
+    let isNew = !isMember && (try? forecast.get()) != nil
+    let warning = isNew ? try await reach(record) : nil
     if wish.dryRun {
-      let request = Membership.Request(id: id, command: command, actor: actor)
-      _ = try await node.driver.look { replica -> Result<Decision, Refusal> in
-        Result { () throws(Refusal) in
-          try replica.cluster.decide(
-            request, fingerprint: command.fingerprint,
-            at: max(.now, replica.cluster.lastTime),
-            observation: replica.presumption)
-        }
-      }.get()
-    } else {
-      let outcome = await node.driver.submit(
-        Membership.Request(id: id, command: command, actor: actor), timeout: .seconds(10))
-      index = try Self.appended(outcome).first
-      _ = await node.board.applied.wait(above: index - 1, timeout: .seconds(5))
+      var answer = try joinAnswer(node, record: record, index: index)
+      answer.warning = warning
+      return answer
     }
-    if wish.dryRun { return try joinAnswer(node, record: record, index: index) }
+    let outcome = await node.driver.submit(request, timeout: .seconds(10))
+    index = try Self.appended(outcome).first
+    _ = await node.board.applied.wait(above: index - 1, timeout: .seconds(5))
     // What it is given follows from what the log says that it is now, never from what it asks for.
     guard let member = await node.driver.look({ $0.cluster.activeNode(key: key) }) else {
       _ = try self.member(key)
@@ -107,7 +104,21 @@ extension Daemon {
     guard record.role == .worker || member.isControlPlane else { throw Routes.forbidden }
     var answer = try joinAnswer(node, record: record, index: index)
     if !bundle.isEmpty { answer.bundle = bundle.encoded }
+    answer.warning = warning
     return answer
+  }
+
+  /// What would be decided here; nothing is appended.
+  private func forecast(
+    _ request: Membership.Request, on node: ControlPlane
+  ) async -> Result<Decision, Refusal> {
+    await node.driver.look { replica in
+      Result { () throws(Refusal) in
+        try replica.cluster.decide(
+          request, fingerprint: request.command.fingerprint,
+          at: max(.now, replica.cluster.lastTime), observation: replica.presumption)
+      }
+    }
   }
 
   private static func record(_ wish: JoinRequest, key: Membership.Digest) throws -> NodeRecord {

@@ -141,6 +141,7 @@ extension Daemon {
     if servers.withLock({ $0.cluster.isEmpty }) { try await startClusterServers() }
     try await startLocalServer()
     try rememberPlace()
+    await tellOfUnusedHints()
     await announceEndpoints()
   }
 
@@ -205,6 +206,7 @@ extension Daemon {
       next = .controlPlane(try await ControlPlane.start(context, hooks: hooks))
     }
     state.withLock { $0.mode = next }
+    if case .controlPlane(let node) = next { beginInquiries(node) }
     startHooks()
     do {
       switch next {

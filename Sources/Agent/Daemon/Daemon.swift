@@ -31,7 +31,9 @@ package final class Daemon: Sendable {
     var isStopping = false
     /// A join or a leave is under way.
     var changing: String?
-    /// What a verified member told while a leave was under way: it is through.
+    /// The digest of the connection string, while it is a join.
+    var joining: String?
+    /// What a verified member told while a leave was under way: it is through. Or a join: in vain.
     var told: NodeFile.Departure?
   }
 
@@ -98,16 +100,22 @@ package final class Daemon: Sendable {
 
   /// Claims the right to change what this node is.
   /// - Throws: `Failure` naming the change under way.
-  func beginChange(_ what: String) throws {
+  func beginChange(_ what: String, joining digest: String? = nil) throws {
     try state.withLock { state throws(Failure) in
       if let under = state.changing {
         throw Failure("\(under) is under way on this node; wait for it", exitCode: 7)
       }
       state.changing = what
+      state.joining = digest
     }
   }
 
-  func endChange() { state.withLock { $0.changing = nil } }
+  func endChange() {
+    state.withLock { state in
+      state.changing = nil
+      state.joining = nil
+    }
+  }
 
   // MARK: Questions about itself
 
@@ -128,8 +136,8 @@ package final class Daemon: Sendable {
 
   static func departed(_ gone: NodeFile.Departure) -> APIError {
     APIError(
-      "this node is no member of its cluster any more: \(gone.how) at index \(gone.index) by "
-        + "\(gone.actor); run `muster leave` here to make it a fresh cluster of its own",
+      "this node is no member of its cluster any more: \(gone.words); run `muster leave` here to "
+        + "make it a fresh cluster of its own",
       code: "departed", exitCode: 1)
   }
 
@@ -154,6 +162,8 @@ package final class Daemon: Sendable {
   /// The member with that key, as the applied log has it.
   /// - Throws: `APIError`: not allowed; what the log says where it departed.
   func member(_ key: Digest) throws -> Directory.Entry {
+    // It may have been one when whoever asks last heard of it: others know more.
+    if case .worker = mode { _ = try controlPlane("answer for the cluster") }
     guard case .controlPlane(let node) = mode else { throw Routes.forbidden }
     let directory = node.board.directory
     if let gone = directory.departed[key] {
@@ -174,16 +184,23 @@ package final class Daemon: Sendable {
     }
   }
 
-  /// What the log says of a key.
-  func standing(of key: Digest) throws -> SelfAnswer {
+  /// What the log says of a key; a worker, which has none, asks the control plane.
+  func standing(of key: Digest) async throws -> SelfAnswer {
+    if case .worker(let worker) = mode {
+      let told = try await worker.ask("/v1/self?of=\(key)")
+      return try JSON.decode(SelfAnswer.self, Array(told.utf8))
+    }
     let directory = try controlPlane("look up members").board.directory
     let cluster = directory.cluster.description
     if let gone = directory.departed[key] {
       return SelfAnswer(
         standing: "departed", cluster: cluster, departure: NodeFile.Departure(gone))
     }
+    let entry = directory.members[key] == nil ? nil : directory.entry(key)
     return SelfAnswer(
-      standing: directory.members[key] == nil ? "unknown" : "member", cluster: cluster)
+      standing: entry == nil ? "unknown" : "member", cluster: cluster,
+      workerSince: entry?.role == .worker ? entry?.since : nil,
+      endpoints: entry == nil ? nil : directory.endpoints)
   }
 }
 

@@ -41,10 +41,12 @@ extension Daemon {
   func invite(_ wish: InvitationRequest, actor: String, timeout: Duration) async throws
     -> Invitation
   {
-    _ = try controlPlane("invite nodes")
+    let node = try controlPlane("invite nodes")
     guard let id = CommandID(wish.command) else { throw Query.noCommand }
     try Self.check(wish)
-    let draft = invitations.withLock { $0.draft(id, wish) { Self.draw(wish) } }
+    // By the time that is recorded: the clock here may be off.
+    let now = await node.driver.look { max($0.now.wall, $0.cluster.lastTime) }
+    let draft = invitations.withLock { $0.draft(id, wish) { Self.draw(wish, now) } }
     let appended: Appended
     do {
       appended = try await append(.issueToken(draft.token), id: id, actor: actor, timeout: timeout)
@@ -77,7 +79,7 @@ extension Daemon {
     }
   }
 
-  private static func draw(_ wish: InvitationRequest) -> Invitations.Draft {
+  private static func draw(_ wish: InvitationRequest, _ now: Timestamp) -> Invitations.Draft {
     let first = wish.token ?? hex(Random.bytes(16))
     let second = hex(Random.bytes(16))
     let secrets: [TokenIssued.Secret] =
@@ -94,6 +96,6 @@ extension Daemon {
       wish: wish, first: first, second: second,
       token: TokenIssued(
         id: TokenID(Random.number()), secrets: secrets, uses: wish.uses,
-        expires: Timestamp.now.adding(seconds: wish.ttlSeconds)))
+        expires: now.adding(seconds: wish.ttlSeconds)))
   }
 }

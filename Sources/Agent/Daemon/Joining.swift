@@ -41,26 +41,30 @@ extension Daemon {
   func join(_ wish: LocalJoin, report: @escaping Report) async throws {
     let connection = try JoinString(parsing: wish.connection)
     let digest = Self.digest(connection.address + "/" + connection.token).description
+    let end =
+      ReplicaDriver.now() &+ Duration.milliseconds(Int64(wish.timeoutSeconds * 1000)).nanoseconds
+    if file.joinedBy != digest {
+      report(ProgressLine(output: "Contacting cluster at \(connection.host)"))
+      try await waitForTwin(digest, until: end, report: report)
+    }
     if file.joinedBy == digest {
-      try await attachToJoin(wish.timeoutSeconds)
-      try await finishJoinHooks(wish.timeoutSeconds, report)
+      try await attachToJoin(until: end)
+      try await finishJoinHooks(report)
       if wish.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
       return report(ProgressLine(output: "Successfully joined the cluster."))
     }
-    report(ProgressLine(output: "Contacting cluster at \(connection.host)"))
-    try beginChange("a join")
+    try beginChange("a join", joining: wish.dryRun ? nil : digest)
     defer { endChange() }
     let accepted = try JoinIntent.load(directory)
     if let accepted, let answer = accepted.answer, accepted.connection == wish.connection {
       // A member already; what is left is to switch over.
-      return try await finish(accepted, answer, digest, wish.timeoutSeconds, report: report)
+      return try await finish(accepted, answer, digest, until: end, report: report)
     }
     try await requireAlone()
     let intent = try await prepare(wish, connection, report: report)
     let answer = try await request(
-      intent, connection, dryRun: wish.dryRun,
-      timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
-      report: report)
+      intent, connection, dryRun: wish.dryRun, until: end, report: report)
+    if let warning = answer.warning { report(ProgressLine(progress: "warning: \(warning)")) }
     if wish.dryRun {
       return report(
         ProgressLine(
@@ -72,15 +76,29 @@ extension Daemon {
     var member = intent
     member.answer = answer
     try member.save(directory)
-    try await finish(member, answer, digest, wish.timeoutSeconds, report: report)
+    try await finish(member, answer, digest, until: end, report: report)
+  }
+
+  /// Waits where the same join is under way already: whoever typed it may have gone away.
+  private func waitForTwin(_ digest: String, until end: UInt64, report: Report) async throws {
+    guard state.withLock({ $0.joining }) == digest else { return }
+    report(ProgressLine(progress: "this join is under way already: wait for it"))
+    while state.withLock({ $0.joining }) == digest {
+      guard ReplicaDriver.now() < end else {
+        throw APIError(
+          "timed out: the join is still under way; the same command again attaches to it",
+          code: "timed-out", exitCode: 7)
+      }
+      try await Task.sleep(for: .milliseconds(20))
+    }
   }
 
   private func finish(
-    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, _ seconds: Double,
+    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, until end: UInt64,
     report: @escaping Report
   ) async throws {
-    try await switchOver(intent, answer, joinedBy: digest, report: report)
-    try await finishJoinHooks(seconds, report)
+    try await switchOver(intent, answer, joinedBy: digest, until: end, report: report)
+    try await finishJoinHooks(report)
     report(ProgressLine(progress: "note: local (hostpath) volumes stay on their node"))
     if intent.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
     report(ProgressLine(output: "Successfully joined the cluster."))
@@ -150,7 +168,7 @@ extension Daemon {
 
   /// Asks for membership until there is an answer; a refusal ends the intent.
   private func request(
-    _ intent: JoinIntent, _ connection: JoinString, dryRun: Bool, timeout: Duration, report: Report
+    _ intent: JoinIntent, _ connection: JoinString, dryRun: Bool, until end: UInt64, report: Report
   ) async throws -> JoinAnswer {
     if let answer = intent.answer { return answer }
     let role: NodeRole = intent.worker ? .worker : .controlPlane
@@ -159,7 +177,6 @@ extension Daemon {
     guard let address = Address(host: connection.host, port: connection.port) else {
       throw Failure("cannot join: the port is 0", exitCode: 2)
     }
-    let end = ReplicaDriver.now() &+ timeout.nanoseconds
     var told = false
     while true {
       do {
@@ -170,11 +187,13 @@ extension Daemon {
           .POST, "/v1/join", at: address, certificate: intent.certificate, body: body,
           timeout: .seconds(15))
         return try JSON.decode(JoinAnswer.self, bytes)
-      } catch let error as APIError where error.exitCode != 7 && error.code != "starting" {
+      } catch let error as APIError
+        where error.exitCode != 7 && error.code != "starting" && !isStopping
+      {
         if !dryRun { try directory.remove(directory.joinIntent) }
         throw error
       } catch {
-        guard ReplicaDriver.now() < end, !Task.isCancelled else {
+        guard ReplicaDriver.now() < end, !Task.isCancelled, !isStopping else {
           throw APIError(
             "timed out: \(error); whether this node is a member is unknown, and the same command "
               + "again finishes it", code: "timed-out", exitCode: 7)
@@ -202,8 +221,10 @@ extension Daemon {
 
   /// The node is a member: give up the old cluster and take up the new role. Every step may be done
   /// twice.
+  /// - Parameter end: how long to wait for the log; nil for a minute.
   func switchOver(
-    _ intent: JoinIntent, _ answer: JoinAnswer, joinedBy: String, report: Report
+    _ intent: JoinIntent, _ answer: JoinAnswer, joinedBy: String, until end: UInt64? = nil,
+    report: Report
   ) async throws {
     let offset = answer.clock - Timestamp.now.milliseconds
     if abs(offset) > 1000 {
@@ -214,7 +235,12 @@ extension Daemon {
     await stopNode()
     let role: NodeFile.Role = intent.worker ? .worker : .controlPlane
     if old.cluster != answer.cluster {
-      try directory.archive(directory.log, as: "log-\(old.cluster)")
+      if let path = try directory.archive(directory.log, as: "log-\(old.cluster)") {
+        report(
+          ProgressLine(
+            progress: "archive the log of this node's own cluster, its invitations with it: \(path)"
+          ))
+      }
       try KubernetesFiles(directory).remove()
     }
     if let certificate = answer.kubernetesCA {
@@ -237,10 +263,14 @@ extension Daemon {
     try enterForHooks(next, answer)
     try next.save(directory)
     try Formation.recover(directory)
-    state.withLock { $0.file = next }
+    state.withLock { state in
+      state.file = next
+      state.told = nil
+    }
     try await startNode()
     try directory.remove(directory.joinIntent)
-    try await takeUpRole(answer, report: report)
+    try await takeUpRole(
+      answer, until: end ?? ReplicaDriver.now() &+ 60_000_000_000, report: report)
     await announceEndpoints()
   }
 
@@ -253,21 +283,27 @@ extension Daemon {
   }
 
   /// Waits until this node has the event that made it a member.
-  private func takeUpRole(_ answer: JoinAnswer, report: Report) async throws {
+  private func takeUpRole(
+    _ answer: JoinAnswer, until end: UInt64, report: Report
+  ) async throws {
     guard case .controlPlane(let node) = mode else {
       return report(ProgressLine(progress: "take up role: worker"))
     }
-    let end = ReplicaDriver.now() &+ 60_000_000_000
+    var told: UInt64?
     while node.board.appliedIndex < answer.index {
+      let applied = node.board.appliedIndex
+      if let gone = state.withLock({ $0.told }) { throw Self.departed(gone) }
       guard ReplicaDriver.now() < end else {
         throw APIError(
-          "this node is a member since index \(answer.index), but the log has not arrived within a "
-            + "minute (\(node.board.appliedIndex) of \(answer.index)); it goes on by itself, see "
-            + "`muster status`", code: "timed-out", exitCode: 7)
+          "timed out: this node is a member since index \(answer.index), but the log has not "
+            + "arrived (\(applied) of \(answer.index) events); it goes on by itself, see muster "
+            + "status, and the same command again waits for it", code: "timed-out", exitCode: 7)
       }
-      report(
-        ProgressLine(
-          progress: "receive the log: \(node.board.appliedIndex) of \(answer.index) events"))
+      if told != applied {
+        report(
+          ProgressLine(progress: "receive the log: \(applied) of \(answer.index) events"))
+      }
+      told = applied
       _ = await node.board.applied.wait(above: node.board.appliedIndex, timeout: .seconds(1))
     }
     report(ProgressLine(progress: "receive the log: \(node.board.appliedIndex) events"))

@@ -51,6 +51,7 @@ extension Daemon {
     case .departed: intent.departed = true
     case .controlPlane, .worker:
       if wish.local {
+        try await requireCompany()
         report(
           ProgressLine(
             progress: "leaving without asking: the others must run `muster remove-node \(name)`"))
@@ -78,6 +79,18 @@ extension Daemon {
       report: report)
   }
 
+  /// A node whose own log has no other member has nothing to leave. One whose log has not arrived
+  /// has, and so has a worker.
+  private func requireCompany() async throws {
+    guard case .controlPlane(let node) = mode else { return }
+    let isAlone = await node.driver.look { replica in
+      let cluster = replica.cluster
+      return cluster.node(replica.options.node)?.isActive == true
+        && !cluster.nodes.contains { $0.isActive && $0.id != replica.options.node }
+    }
+    if isAlone { throw Refusal.alone(settings.name) }
+  }
+
   private func askToLeave(
     _ intent: inout LeaveIntent, actor: String, timeout: Duration, report: Report
   ) async throws {
@@ -92,31 +105,54 @@ extension Daemon {
     case .controlPlane(let running):
       outcome = await outcomeOfLeaving(running, request, timeout: timeout)
     case .worker(let worker):
-      do {
-        let bytes = try await worker.submit(request.encoded(), timeout: timeout)
-        guard case .answer(_, let told) = try Frame(decoding: bytes) else {
-          throw Failure("the control plane's answer cannot be read")
-        }
-        outcome = told
-      } catch let error as APIError where error.code == "departed" {
-        return
-      }
+      guard let told = try await outcomeOfLeaving(worker, request, timeout: timeout) else { return }
+      outcome = told
     case .departed: return
     case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
     }
+    let next =
+      "the same command again finishes it. To leave without the others: `muster leave --local`; "
+      + "they must then run `muster remove-node \(settings.name)`"
     switch outcome {
     case .committed(_, let last): intent.index = last
+    case .refused("node-unknown", _, _):
+      // It is gone already, and nobody has told it yet.
+      return
     case .refused(let code, let exitCode, let message):
       try directory.remove(directory.leaveIntent)
       throw APIError(message, code: code, exitCode: exitCode)
     case .unknown(let reason):
       throw APIError(
-        "timed out: \(reason); whether this node has left is unknown, and the same command again "
-          + "finishes it", code: "timed-out", exitCode: 7)
+        "timed out: \(reason); whether this node has left is unknown, and \(next)",
+        code: "timed-out", exitCode: 7)
     case .notLeader:
       throw APIError(
-        "timed out: no leader is known; the same command again finishes it, `muster leave --local` "
-          + "leaves without the others", code: "no-leader", exitCode: 7)
+        "timed out: no leader is known; \(next)", code: "no-leader", exitCode: 7)
+    }
+  }
+
+  /// The answer; nil where the control plane says that this worker is gone.
+  private func outcomeOfLeaving(
+    _ worker: WorkerNode, _ request: Membership.Request, timeout: Duration
+  ) async throws -> Outcome? {
+    let end = ReplicaDriver.now() &+ timeout.nanoseconds
+    while true {
+      let now = ReplicaDriver.now()
+      let left = Duration.nanoseconds(Int64(clamping: max(end, now) - now))
+      do {
+        let bytes = try await worker.submit(request.encoded(), timeout: max(left, .seconds(1)))
+        guard case .answer(_, let told) = try Frame(decoding: bytes) else {
+          throw Failure("the control plane's answer cannot be read")
+        }
+        return told
+      } catch let error as APIError where error.code == "departed" {
+        return nil
+      } catch let error as Failure where [5, 7].contains(error.exitCode) {
+        guard ReplicaDriver.now() < end, !Task.isCancelled else {
+          return .unknown(reason: "\(error)")
+        }
+        try await Task.sleep(for: .milliseconds(500))
+      }
     }
   }
 
@@ -195,7 +231,8 @@ extension Daemon {
     do {
       try beginChange("a departure")
     } catch {
-      return
+      // A join that waits for its log waits in vain; everybody else is told again.
+      return state.withLock { if $0.joining != nil { $0.told = gone } }
     }
     defer { endChange() }
     guard file.departed == nil else { return }

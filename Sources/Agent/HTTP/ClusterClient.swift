@@ -90,8 +90,20 @@ final class ClusterClient: Sendable {
     return Array(buffer: data)
   }
 
+  /// Whether the node with that key answers there; nothing is asked of it.
+  /// - Throws: as `call` does.
+  func find(_ key: Digest, at address: Address) async throws {
+    _ = try await fetchCertificate(of: address, key: key)
+  }
+
   private func certificate(of address: Address, key: Digest) async throws -> [UInt8] {
     if let known = verified.withLock({ $0[key] }) { return known }
+    let der = try await fetchCertificate(of: address, key: key)
+    verified.withLock { $0[key] = der }
+    return der
+  }
+
+  private func fetchCertificate(of address: Address, key: Digest) async throws -> [UInt8] {
     let der: [UInt8]
     do {
       der = try await PinnedProbe.fetchCertificate(
@@ -104,7 +116,6 @@ final class ClusterClient: Sendable {
       throw Failure(
         "the node at \(address) has another key than the one it is known by", exitCode: 4)
     }
-    verified.withLock { $0[key] = der }
     return der
   }
 

@@ -20,7 +20,8 @@ struct EventStream: Sendable {
     self.node = node
     filter = EventFilter(
       from: try query.number("from") ?? (try query.number("after")).map { $0 &+ 1 } ?? 1,
-      to: try query.number("to") ?? .max, type: query.text("type"), node: query.text("node"),
+      to: try query.number("to") ?? .max, type: try query.text("type").map(Self.type),
+      node: query.text("node"),
       actor: query.text("actor"),
       since: try query.number("since").map { Timestamp(milliseconds: Int64(clamping: $0)) },
       until: try query.number("until").map { Timestamp(milliseconds: Int64(clamping: $0)) })
@@ -33,6 +34,14 @@ struct EventStream: Sendable {
     isReversed = query.flag("reverse")
     follows = query.flag("follow")
     limit = Int(clamping: try query.number("limit") ?? .max)
+  }
+
+  private static func type(_ text: String) throws(Failure) -> String {
+    do {
+      return try EventFilter.type(text)
+    } catch {
+      throw Failure("\(error)", exitCode: error.exitCode)
+    }
   }
 
   func response() -> Response {

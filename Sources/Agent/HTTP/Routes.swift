@@ -31,6 +31,7 @@ struct Routes: Sendable {
     history(router)
     page(router)
     roles(router)
+    suppositions(router)
     microK8s(router)
     if isLocal { nodeCommands(router) }
     return router
@@ -150,7 +151,11 @@ struct Routes: Sendable {
     }
     route(router, .get, "/v1/self") { request, context in
       guard case .key(let key) = await asker(request, context) else { throw Self.forbidden }
-      return try Answer.json(try daemon.standing(of: key))
+      guard let other = Query(request).text("of").flatMap({ Digest($0) }) else {
+        return try Answer.json(try await daemon.standing(of: key))
+      }
+      _ = try daemon.member(key)
+      return try Answer.json(try await daemon.standing(of: other))
     }
     route(router, .get, "/v1/events") { request, context in
       _ = try await requireControlPlane(request, context)

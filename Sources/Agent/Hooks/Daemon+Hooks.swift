@@ -73,40 +73,35 @@ extension Daemon {
     try HookLedger.changeRole(after: nil, list: list, adding: changed, directory)
   }
 
-  /// Waits until a join that is under way here, or an agent that starts, has come so far that the
-  /// node's hooks run.
-  func attachToJoin(_ seconds: Double) async throws {
-    guard HookFolder.exists(directory) else { return }
-    let end = ReplicaDriver.now() &+ Duration.milliseconds(Int64(seconds * 1000)).nanoseconds
+  /// Waits until a join that is through here, or an agent that starts, has come so far that the
+  /// node serves as a member, and its hooks run.
+  /// - Throws: `APIError`: it departed since then; not so far in time.
+  func attachToJoin(until end: UInt64) async throws {
     while true {
       var isReady = state.withLock { $0.changing == nil }
-      if case .starting = mode { isReady = false }
+      switch mode {
+      case .starting: isReady = false
+      case .controlPlane(let node):
+        let isMember = context.key.map { node.board.directory.members[$0] != nil } ?? false
+        isReady = isReady && isMember
+      case .worker: break
+      case .departed(let gone): throw Self.departed(gone)
+      }
       if isReady { return }
       guard ReplicaDriver.now() < end else {
         throw APIError(
           "timed out: this node is a member and takes up its role; the same command again waits "
-            + "for its hooks", code: "timed-out", exitCode: 7)
+            + "for it and its hooks", code: "timed-out", exitCode: 7)
       }
       try await Task.sleep(for: .milliseconds(20))
     }
   }
 
-  /// Waits for the hooks of this node's own join. On a control-plane node its own log tells of that
-  /// join, which it may have yet to be sent: then that is waited for first.
-  /// - Parameter seconds: for the log.
-  func finishJoinHooks(_ seconds: Double, _ report: @escaping Report) async throws {
-    guard HookFolder.exists(directory) else { return }
+  /// Waits for the hooks of this node's own join, of which its log tells by now.
+  func finishJoinHooks(_ report: @escaping Report) async throws {
     var index: UInt64?
-    let end = ReplicaDriver.now() &+ Duration.milliseconds(Int64(seconds * 1000)).nanoseconds
-    while case .controlPlane(let node) = mode, let own = file.nodeID {
+    if case .controlPlane(let node) = mode, let own = file.nodeID {
       index = await node.driver.look { $0.cluster.node(own)?.joinIndex }
-      if index != nil { break }
-      guard ReplicaDriver.now() < end else {
-        throw APIError(
-          "timed out: this node is a member, but the others have not sent it the log yet; the same "
-            + "command again waits for its hooks", code: "timed-out", exitCode: 7)
-      }
-      try await Task.sleep(for: .milliseconds(20))
     }
     try await hooks.finish(
       .joined, index: index, standing: "this node is a member of its cluster", report: report)

@@ -362,6 +362,7 @@ extension NodeFile.Departure {
       case .replaced: "replaced by another machine"
       case .leftBehind: "left behind"
       }
-    self.init(index: gone.index, actor: gone.actor, how: how)
+    self.init(
+      index: gone.index, actor: gone.actor, how: how, time: gone.time.rfc3339)
   }
 }

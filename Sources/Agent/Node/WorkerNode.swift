@@ -158,6 +158,9 @@ final class WorkerNode: Sendable {
   /// The control plane as last told.
   var endpoints: EndpointsAnswer { state.withLock { $0.list } }
 
+  /// Names of all control-plane nodes that it was ever told of and still keeps.
+  var knownServers: [String] { state.withLock { $0.seeds.map(\.name) } }
+
   // MARK: Following
 
   private func follow() async {

@@ -6,6 +6,8 @@
 //              KIND is w (writes and allocations), d (pages that a sync must follow), s (syncs)
 //              or a (any)
 //
+// DISK_STALL   a file: while it is there, requests wait
+//
 // A request in the trace: kind, file (0: data.mdb, 1: votes), offset, length (8 bytes each), then
 // the bytes, if it has any. One lock makes the order of the trace the order of what happened.
 #define _GNU_SOURCE
@@ -29,11 +31,13 @@ static int trace = -1;
 static char fail_kind;
 static long fail_first, fail_count, requests;
 static int fail_errno;
+static const char *stall;
 
 __attribute__((constructor)) static void begin(void) {
   folder = getenv("DISK_FOLDER");
   const char *path = getenv("DISK_TRACE");
   if (path) trace = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  stall = getenv("DISK_STALL");
   const char *fail = getenv("DISK_FAIL");
   if (fail) sscanf(fail, "%c %ld %ld %d", &fail_kind, &fail_first, &fail_count, &fail_errno);
 }
@@ -74,6 +78,11 @@ static void record(int kind, int file, off_t offset, const struct iovec *parts, 
   for (int i = 0; i < count; i++) put(parts[i].iov_base, parts[i].iov_len);
 }
 
+// As long as the disk does not move.
+static void wait_for_disk(void) {
+  while (stall && access(stall, F_OK) == 0) usleep(5000);
+}
+
 // Whether this request is one that fails.
 static int fails(char kind) {
   if (!fail_kind || (fail_kind != 'a' && fail_kind != kind)) return 0;
@@ -85,6 +94,7 @@ static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t o
   REAL(pwritev);
   int file = file_of(fd);
   if (file < 0) return real(fd, parts, count, offset);
+  wait_for_disk();
   pthread_mutex_lock(&lock);
   ssize_t done = -1;
   int error = fail_errno;
@@ -139,6 +149,7 @@ ssize_t write(int fd, const void *bytes, size_t size) {
 static int sync_file(int fd, int (*real)(int)) {
   int file = file_of(fd);
   if (file < 0) return real(fd);
+  wait_for_disk();
   pthread_mutex_lock(&lock);
   int done = -1, error = fail_errno;
   if (!fails('s')) {
