@@ -4,6 +4,7 @@
 import Crypto
 import FoundationEssentials
 import Membership
+import Replication
 import Synchronization
 import Transport
 
