@@ -50,17 +50,16 @@ extension Daemon {
     report(ProgressLine(output: "Contacting cluster at \(connection.host)"))
     try beginChange("a join")
     defer { endChange() }
+    let patience = Duration.milliseconds(Int64(wish.timeoutSeconds * 1000))
     let accepted = try JoinIntent.load(directory)
     if let accepted, let answer = accepted.answer, accepted.connection == wish.connection {
       // A member already; what is left is to switch over.
-      return try await finish(accepted, answer, digest, report: report)
+      return try await finish(accepted, answer, digest, patience: patience, report: report)
     }
     try await requireAlone()
     let intent = try await prepare(wish, connection, report: report)
     let answer = try await request(
-      intent, connection, dryRun: wish.dryRun,
-      timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
-      report: report)
+      intent, connection, dryRun: wish.dryRun, timeout: patience, report: report)
     if wish.dryRun {
       return report(
         ProgressLine(
@@ -72,13 +71,15 @@ extension Daemon {
     var member = intent
     member.answer = answer
     try member.save(directory)
-    try await finish(member, answer, digest, report: report)
+    try await finish(member, answer, digest, patience: patience, report: report)
   }
 
   private func finish(
-    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, report: @escaping Report
+    _ intent: JoinIntent, _ answer: JoinAnswer, _ digest: String, patience: Duration,
+    report: @escaping Report
   ) async throws {
-    try await switchOver(intent, answer, joinedBy: digest, report: report)
+    try await switchOver(
+      intent, answer, joinedBy: digest, patience: patience, report: report)
     try await finishJoinHooks(report)
     report(ProgressLine(progress: "note: local (hostpath) volumes stay on their node"))
     if intent.worker { report(ProgressLine(output: Self.workerUsage(directory))) }
@@ -160,11 +161,11 @@ extension Daemon {
     }
     let end = ReplicaDriver.now() &+ timeout.nanoseconds
     var told = false
+    report(ProgressLine(progress: "request membership"))
     while true {
       do {
         let body = try JSON.encode(
           wish(intent, token: connection.token, role: role, dryRun: dryRun))
-        report(ProgressLine(progress: "request membership"))
         let bytes = try await client.call(
           .POST, "/v1/join", at: address, certificate: intent.certificate, body: body,
           timeout: .seconds(15))
@@ -173,12 +174,14 @@ extension Daemon {
         if !dryRun { try directory.remove(directory.joinIntent) }
         throw error
       } catch {
+        let isUndecided = ["timed-out", "no-leader"].contains((error as? APIError)?.code)
+        let why = isUndecided ? "\(connection.host) found no leader to decide it" : "\(error)"
         guard ReplicaDriver.now() < end, !Task.isCancelled else {
           throw APIError(
-            "timed out: \(error); whether this node is a member is unknown, and the same command "
+            "timed out: \(why); whether this node is a member is unknown, and the same command "
               + "again finishes it", code: "timed-out", exitCode: 7)
         }
-        if !told { report(ProgressLine(progress: "no answer yet (\(error)), asking again")) }
+        if !told { report(ProgressLine(progress: "no answer yet (\(why)), asking again")) }
         told = true
         try await Task.sleep(for: .milliseconds(200))
       }
@@ -202,7 +205,8 @@ extension Daemon {
   /// The node is a member: give up the old cluster and take up the new role. Every step may be done
   /// twice.
   func switchOver(
-    _ intent: JoinIntent, _ answer: JoinAnswer, joinedBy: String, report: Report
+    _ intent: JoinIntent, _ answer: JoinAnswer, joinedBy: String,
+    patience: Duration = .seconds(60), report: Report
   ) async throws {
     let offset = answer.clock - Timestamp.now.milliseconds
     if abs(offset) > 1000 {
@@ -238,7 +242,7 @@ extension Daemon {
     state.withLock { $0.file = next }
     try await startNode()
     try directory.remove(directory.joinIntent)
-    try await takeUpRole(answer, report: report)
+    try await takeUpRole(answer, patience: patience, report: report)
     await announceEndpoints()
   }
 
@@ -251,21 +255,28 @@ extension Daemon {
   }
 
   /// Waits until this node has the event that made it a member.
-  private func takeUpRole(_ answer: JoinAnswer, report: Report) async throws {
+  private func takeUpRole(
+    _ answer: JoinAnswer, patience: Duration, report: Report
+  ) async throws {
     guard case .controlPlane(let node) = mode else {
       return report(ProgressLine(progress: "take up role: worker"))
     }
-    let end = ReplicaDriver.now() &+ 60_000_000_000
+    let end = ReplicaDriver.now() &+ patience.nanoseconds
+    var told: UInt64?
     while node.board.appliedIndex < answer.index {
+      let applied = node.board.appliedIndex
       guard ReplicaDriver.now() < end else {
         throw APIError(
-          "this node is a member since index \(answer.index), but the log has not arrived within a "
-            + "minute (\(node.board.appliedIndex) of \(answer.index)); it goes on by itself, see "
-            + "`muster status`", code: "timed-out", exitCode: 7)
+          "timed out: this node is a member since index \(answer.index), and the log has not "
+            + "arrived (\(applied) of \(answer.index) events). It goes on by itself; `muster "
+            + "doctor` says what keeps this node and the others apart", code: "timed-out",
+          exitCode: 7)
       }
-      report(
-        ProgressLine(
-          progress: "receive the log: \(node.board.appliedIndex) of \(answer.index) events"))
+      if told != applied {
+        report(
+          ProgressLine(progress: "receive the log: \(applied) of \(answer.index) events"))
+      }
+      told = applied
       _ = await node.board.applied.wait(above: node.board.appliedIndex, timeout: .seconds(1))
     }
     report(ProgressLine(progress: "receive the log: \(node.board.appliedIndex) events"))

@@ -111,8 +111,9 @@ extension Daemon {
       throw APIError(message, code: code, exitCode: exitCode)
     case .unknown(let reason):
       throw APIError(
-        "timed out: \(reason); whether this node has left is unknown, and the same command again "
-          + "finishes it", code: "timed-out", exitCode: 7)
+        "timed out: \(reason); whether this node has left is unknown. The same command again "
+          + "finishes it, and so does the agent when it starts next; `muster leave --local` leaves "
+          + "without the others", code: "timed-out", exitCode: 7)
     case .notLeader:
       throw APIError(
         "timed out: no leader is known; the same command again finishes it, `muster leave --local` "
