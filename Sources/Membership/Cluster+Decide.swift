@@ -198,6 +198,9 @@ extension Cluster {
   private func lose(_ lost: ReplicaLost, _ scene: Scene) throws(Refusal) -> Decision {
     let member = try controlPlaneMember(lost.node)
     if member.lostSince != nil { return already(lastIndex) }
+    // What it acknowledged before it was a worker for a while went with its demotion, as it should.
+    let isOfBefore = lost.acknowledged <= member.roleIndex && member.roleIndex > member.joinIndex
+    if isOfBefore { return already(member.roleIndex) }
     return scene.append(.replicaLost(lost))
   }
 

@@ -28,7 +28,7 @@ extension Cluster {
     do { try NodeName.validate(record.name) } catch { throw .nameInvalid(record.name, error) }
     try requireSound(record)
     if let holder = nodes.first(where: { $0.isActive && $0.name == record.name && $0.id != old }) {
-      throw .nameTaken(record.name, by: holder.id)
+      throw .nameTaken(record.name, by: holder.id, since: holder.joinIndex)
     }
     try requireFree(record.endpoints, for: old ?? record.id)
     return token
@@ -85,7 +85,7 @@ extension Cluster {
     let wanted = endpoints.all
     for member in nodes where member.isActive && member.id != id {
       if let address = wanted.first(where: member.record.endpoints.has) {
-        throw .addressTaken(address, by: member.name)
+        throw .addressTaken(address, by: member.name, since: member.joinIndex)
       }
     }
   }

@@ -89,6 +89,16 @@ package struct Request: Hashable, Sendable {
   }
 }
 
+/// Why a node that was heard from of late does not count.
+package enum Hindrance: UInt8, Sendable, CaseIterable {
+  /// Its disk takes no writes.
+  case disk = 1
+  /// It may have forgotten what it promised, and does not have all of that again.
+  case forgotten = 2
+  /// It has not answered since its link closed.
+  case link = 3
+}
+
 /// What the leader sees of the control plane when it decides. Live opinion, given with a command;
 /// whatever of it matters is recorded in the events.
 package struct Observation: Hashable, Sendable {

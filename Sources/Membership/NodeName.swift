@@ -31,7 +31,7 @@ package enum NodeName {
       case .upperCase(let c): "\(quoted(c)) is upper case; use lower case"
       case .character(let c): "\(quoted(c)) is not allowed; use a-z, 0-9, '-' and '.'"
       case .hyphenAtEdge(let label): "\(quoted(label)) begins or ends with a hyphen"
-      case .localhost: "every machine is called localhost; choose another with --name"
+      case .localhost: "every machine is called localhost"
       case .address: "it looks like an IP address"
       }
     }

@@ -68,12 +68,13 @@ extension Refusal: CustomStringConvertible {
     switch self {
     case .nameInvalid(let name, let why):
       "\(quoted(name)) cannot be a node's name: \(why). Choose another with --name"
-    case .nameTaken(let name, let by):
-      "the name \(name) belongs to a member (node \(by)). Choose another with --name, or, if this"
-        + " is that machine, rebuilt, or it is gone: join with --replace \(name)"
-    case .addressTaken(let address, let by):
-      "the address \(address) belongs to member \(by). Choose another with --address or another"
-        + " port, or, if that machine is gone: join with --replace \(by)"
+    case .nameTaken(let name, let by, let since):
+      "the name \(name) belongs to a member (node \(by), since index \(since)). Choose another"
+        + " with --name, or, if this is that machine, rebuilt, or it is gone: join with --replace"
+        + " \(name)"
+    case .addressTaken(let address, let by, let since):
+      "the address \(address) belongs to member \(by) (since index \(since)). Choose another with"
+        + " --address or another port, or, if that machine is gone: join with --replace \(by)"
     case .recordInvalid(let node, let why): "node \(node) cannot be recorded: \(why)"
     case .certificateRefused(let node, let why):
       "no certificate is signed for \(node): \(why). If the node lacks it, run muster remove-node"
@@ -100,8 +101,9 @@ extension Refusal: CustomStringConvertible {
     case .alone(let name):
       "\(name) is alone in its cluster: there is nothing to leave, and nothing was changed"
     case .alive(let name):
-      "\(name) is alive. Run muster leave on it; if it must go at once, use: muster remove-node"
-        + " \(name) --force --reason TEXT"
+      "\(name) was heard from within the last half minute, so it counts as alive. If it runs, run"
+        + " muster leave on it; if it is gone, try again in half a minute, or at once with: muster"
+        + " remove-node \(name) --force --reason TEXT"
     case .replacesAlive(let name):
       "\(name) was heard from within the last half minute, so nothing can take its place yet. If"
         + " this is that machine, rebuilt, or it is off, try again in half a minute; if this is one"

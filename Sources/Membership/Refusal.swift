@@ -19,8 +19,8 @@ package enum Refusal: Error, Hashable, Sendable {
 
   // Records.
   case nameInvalid(String, NodeName.Invalid)
-  case nameTaken(String, by: NodeID)
-  case addressTaken(Address, by: String)
+  case nameTaken(String, by: NodeID, since: UInt64)
+  case addressTaken(Address, by: String, since: UInt64)
   case recordInvalid(node: String, why: String)
   /// The key belongs to a node that left or was removed.
   case keyDeparted(Departed)

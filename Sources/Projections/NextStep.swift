@@ -1,63 +1,111 @@
 // What an operator most likely wants to do next, one line, as `git status` ends: worked out from
-// what the report says and nothing else. Where nothing is to be done it says nothing.
+// what the report says and nothing else. Where nothing is to be done it says nothing: not of who
+// comes back by itself, and not of what the cluster is about to do alone.
 
 import Membership
 
-enum NextStep {
+struct NextStep {
+  private let cluster: Cluster
+  private let high: HighAvailability
+  private let nodes: NodeTable
+  private let hindrances: [NodeID: Hindrance]
+
+  /// From so many milliseconds of silence on, a node may be removed, and another take its place.
+  private static let long: Int64 = 30_000
+
+  /// - Parameter hindrances: why nodes do not count, where that is known.
+  init(
+    _ cluster: Cluster, _ high: HighAvailability, _ nodes: NodeTable,
+    _ hindrances: [NodeID: Hindrance]
+  ) {
+    self.cluster = cluster
+    self.high = high
+    self.nodes = nodes
+    self.hindrances = hindrances
+  }
+
   /// One line without `next:`; nil if nothing is to be done.
-  static func likely(_ cluster: Cluster, _ high: HighAvailability, _ nodes: NodeTable) -> String? {
-    if high.observed?.hasLeader == false || !high.quorumHeld {
-      return quorum(cluster, high, nodes)
-    }
+  var likely: String? {
+    if high.observed?.hasLeader == false || !high.quorumHeld { return quorum }
     // Whoever changes the roles finishes that alone.
     if cluster.joint != nil || cluster.departure != nil { return nil }
     // Who is in maintenance is meant to be away.
     let away = nodes.rows.filter { $0.state == .maintenance }.map(\.name)
-    let lost = high.uncounted.filter { !away.contains($0) }
-    if !lost.isEmpty {
-      return "bring \(words(lost, "and")) back (muster doctor there says what is wrong), or join"
-        + " another control-plane node (muster add-node) and then muster remove-node \(lost[0])"
+    let lost = nodes.rows.filter { high.uncounted.contains($0.name) && !away.contains($0.name) }
+    if let full = lost.first(where: { hindrances[$0.id] == .disk }) {
+      return "make room on the disk of \(full.name) (muster doctor there says where)"
     }
-    let silent = nodes.rows.filter {
-      $0.status == .notReady && $0.state != .left && $0.state != .maintenance
-    }.map(\.name)
-    if let first = silent.first {
-      return "bring \(words(silent, "and")) back, or muster remove-node \(first)"
-    }
+    let gone = lost.filter { isSilent($0) }
+    if !gone.isEmpty { return replacement(of: gone) }
+    // Who is in contact again, or fetches what it lacks, comes back by itself.
+    if !lost.isEmpty { return nil }
+    let silent = nodes.rows.filter { isSilent($0) && $0.state != .left && $0.state != .maintenance }
+    if !silent.isEmpty { return farewell(to: silent) }
     if let first = away.first { return "muster maintenance exit \(first), once its work is done" }
-    return growth(cluster, high, nodes)
+    return growth
   }
 
-  private static func quorum(
-    _ cluster: Cluster, _ high: HighAvailability, _ nodes: NodeTable
-  ) -> String {
+  private func isSilent(_ row: NodeRow) -> Bool {
+    if row.state == .joining { return false }
+    let isOverdue = row.role == .controlPlane && (row.contactAge ?? 0) >= Trouble.silent
+    return row.status == .notReady || isOverdue || hindrances[row.id] == .link
+  }
+
+  /// Whether it counts as alive no more.
+  private func isLongSilent(_ row: NodeRow) -> Bool {
+    guard row.status == .notReady else { return false }
+    // A leader that never heard from it may be new: then it is right to wait for its suspicion.
+    return row.contactAge.map { $0 >= Self.long }
+      ?? (row.role == .worker || row.suspectedSince != nil)
+  }
+
+  private var quorum: String {
     let here = nodes.rows.first(where: \.isHere)?.name
     let voters = cluster.voters
     let others = cluster.nodes(.voter).map(\.name).filter { $0 != here }
     guard !others.isEmpty else { return "muster doctor says what keeps this node from leading" }
     return "\(voters.count / 2 + 1) of \(counted(voters.count, "voter")) must reach one another:"
-      + " muster doctor here and on \(words(others, "and")) says what is wrong; if they are gone"
-      + " for good, muster export and muster import --seed begin a new cluster"
+      + " muster doctor here and on \(words(others, "and")) says what is wrong; if too many of them"
+      + " are gone for good, muster export here and muster import --seed begin anew with this log"
   }
 
-  private static func growth(
-    _ cluster: Cluster, _ high: HighAvailability, _ nodes: NodeTable
-  ) -> String? {
+  /// Voters are lost.
+  private func replacement(of lost: [NodeRow]) -> String {
+    let back =
+      "bring \(words(lost.map(\.name), "and")) back (muster doctor there says what is wrong)"
+    guard let dead = lost.first(where: isLongSilent) else { return back }
+    return back + "; if \(dead.name) is gone for good: muster join with --replace \(dead.name) on"
+      + " the machine that takes its place (muster add-node here makes the string)"
+  }
+
+  /// Nodes are silent that no majority needs.
+  private func farewell(to silent: [NodeRow]) -> String {
+    let back = "bring \(words(silent.map(\.name), "and")) back"
+    guard let dead = silent.first(where: isLongSilent) else { return back }
+    return back + ", or, if \(dead.name) is gone for good: muster remove-node \(dead.name)"
+  }
+
+  private var growth: String? {
     if let left = nodes.rows.first(where: { $0.state == .left }) {
       return "muster remove-node \(left.name) closes the record of a node that left"
     }
-    switch cluster.controlPlane.count {
-    case _ where cluster.policy.voters < 3: return nil
-    case 1:
-      return "muster add-node, and muster join on two more nodes: three control-plane nodes make"
-        + " it highly available"
-    case 2:
-      return "muster add-node, and muster join on a third node: three control-plane nodes make it"
-        + " highly available"
-    default:
-      guard high.domains.count > 1, high.domains.contains(where: { $0.isFatal && $0.healthy > 1 })
-      else { return nil }
-      return "join a control-plane node in another failure domain (muster agent --failure-domain)"
+    let count = cluster.controlPlane.count
+    guard cluster.policy.voters >= 3 else { return nil }
+    guard count < 3 else { return spread }
+    let workers = nodes.rows.filter { $0.role == .worker && $0.status == .ready }.prefix(3 - count)
+    let missing = 3 - count - workers.count
+    var steps = [words(workers.map { "muster role \($0.name) control-plane" }, "and")]
+    if missing > 0 {
+      let others = missing == 1 ? "a third node" : "two more nodes"
+      steps.append("muster add-node, and muster join on \(others)")
     }
+    return steps.filter { !$0.isEmpty }.joined(separator: ", then ")
+      + ": three control-plane nodes make it highly available"
+  }
+
+  private var spread: String? {
+    guard high.domains.count > 1, high.domains.contains(where: { $0.isFatal && $0.healthy > 1 })
+    else { return nil }
+    return "join a control-plane node in another failure domain (muster agent --failure-domain)"
   }
 }

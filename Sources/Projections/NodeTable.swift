@@ -14,7 +14,7 @@ package struct NodeRow: Hashable, Sendable {
     case ready
     case notReady = "not ready"
     case unknown
-    /// A control-plane node that waits for its first datastore role.
+    /// It joined a moment ago: it was not heard from yet, or waits for its first datastore role.
     case joining
     /// The log suspects it, and nothing newer contradicts that.
     case suspected
@@ -70,6 +70,9 @@ package struct NodeRow: Hashable, Sendable {
 package struct NodeTable: Hashable, Sendable {
   package var rows: [NodeRow]
 
+  /// So many milliseconds a newcomer has for its first sign of life.
+  private static let arrival: Int64 = 30_000
+
   /// `now` gives the ages.
   package init(_ cluster: Cluster, now: Timestamp, outlook: Outlook? = nil) {
     rows = cluster.nodes.map { member in
@@ -77,13 +80,19 @@ package struct NodeTable: Hashable, Sendable {
       let sighting = outlook?.sightings[member.id]
       let index = sighting?.index ?? (isHere ? cluster.lastIndex : nil)
       let status = NodeTable.status(member, isHere: isHere, outlook: outlook)
+      let age = max(0, now.milliseconds - member.joined.milliseconds)
+      let isNew =
+        outlook?.hasLeader == true && sighting == nil && member.datastoreRole == nil
+        && age < NodeTable.arrival
       return NodeRow(
         id: member.id, name: member.name, role: member.record.role, status: status,
-        state: NodeTable.state(member, status: status, cluster),
+        state: NodeTable.state(
+          member, status: outlook?.hindrances[member.id] == .link ? .notReady : status,
+          isNew: isNew, cluster),
         datastoreRole: member.datastoreRole,
         isLeader: member.isActive && member.isControlPlane && cluster.leader == member.id
           && outlook?.hasLeader != false,
-        isHere: isHere, age: max(0, now.milliseconds - member.joined.milliseconds),
+        isHere: isHere, age: age,
         version: member.record.program, endpoints: member.record.endpoints,
         failureDomain: member.record.failureDomain, apiserverReady: member.apiserverReady,
         suspectedSince: member.suspectedSince, joinIndex: member.joinIndex,
@@ -106,7 +115,7 @@ package struct NodeTable: Hashable, Sendable {
   }
 
   private static func state(
-    _ member: Member, status: NodeRow.Status, _ cluster: Cluster
+    _ member: Member, status: NodeRow.Status, isNew: Bool, _ cluster: Cluster
   ) -> NodeRow.State {
     guard member.isActive else { return .left }
     if let departure = cluster.departure, departure.node == member.id {
@@ -120,7 +129,7 @@ package struct NodeTable: Hashable, Sendable {
     if status != .ready, member.isSuspected { return .suspected }
     return switch status {
     case .ready: member.isControlPlane && member.datastoreRole == nil ? .joining : .ready
-    case .notReady: .notReady
+    case .notReady: isNew ? .joining : .notReady
     case .unknown: .unknown
     }
   }

@@ -29,17 +29,20 @@ package struct Outlook: Hashable, Sendable {
   package var healthyVoters: Set<NodeID>
   /// Other nodes as they are seen from there; itself may be left out.
   package var sightings: [NodeID: Sighting]
+  /// Why control-plane nodes, itself among them, do not count, where more than silence is known.
+  package var hindrances: [NodeID: Hindrance]
   /// How old these observations are, in milliseconds.
   package var age: Int64
 
   package init(
     by: NodeID, hasLeader: Bool, healthyVoters: Set<NodeID>, sightings: [NodeID: Sighting] = [:],
-    age: Int64 = 0
+    hindrances: [NodeID: Hindrance] = [:], age: Int64 = 0
   ) {
     self.by = by
     self.hasLeader = hasLeader
     self.healthyVoters = healthyVoters
     self.sightings = sightings
+    self.hindrances = hindrances
     self.age = age
   }
 }

@@ -65,6 +65,8 @@ extension StatusReport {
     let lead = leader.map { "leader \($0)" } ?? "no leader"
     return switch basis {
     case .confirmed: "as of \(place), \(lead), confirmed by the leader"
+    case .local(.some) where leader != nil && leader == answeredBy:
+      "as of \(place), \(lead), which no majority of voters has confirmed just now"
     case .local(.some(let age)):
       "as of \(place), \(lead), seen from \(answeredBy ?? "?") which heard from the leader"
         + " \(Age(milliseconds: age).precise) ago"

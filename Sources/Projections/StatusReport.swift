@@ -77,7 +77,7 @@ package struct StatusReport: Hashable, Sendable {
     self.basis = basis
     troubles = Trouble.all(state, now: now, outlook: outlook, suspicions: suspicions)
     if outlook != nil {
-      next = NextStep.likely(state, highAvailability, nodes)
+      next = NextStep(state, highAvailability, nodes, outlook?.hindrances ?? [:]).likely
       let ahead = state.lastTime.milliseconds - now.milliseconds
       timeAhead = ahead > StatusReport.timeAheadLimit ? ahead : nil
     }

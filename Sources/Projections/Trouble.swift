@@ -39,7 +39,7 @@ package struct Trouble: Hashable, Sendable {
   /// From so many entries on a node has not caught up, as the leader judges it.
   private static let behind: UInt64 = 256
   /// After so many milliseconds without a sign of life it is out of contact.
-  private static let silent: Int64 = 1000
+  static let silent: Int64 = 1000
 
   /// All control-plane nodes of which something must be said, in the order of joining.
   /// - Parameters:
@@ -55,7 +55,7 @@ package struct Trouble: Hashable, Sendable {
       let recorded = recorded(member, now: now, suspicions[member.id])
       let seen = outlook.flatMap { observed(member, $0, cluster.lastIndex) }
       guard recorded != nil || seen != nil else { return nil }
-      let words = seen ?? (outlook == nil ? nil : "in contact")
+      let words = seen ?? (outlook == nil ? nil : contact(member))
       return Trouble(
         name: member.name, recorded: recorded,
         observed: words.map { "observed by \(observer): \($0)" })
@@ -83,21 +83,47 @@ package struct Trouble: Hashable, Sendable {
     return words.isEmpty ? nil : words.joined(separator: ", ")
   }
 
+  /// A voter that is suspected and back counts once its contact has lasted.
+  private static func contact(_ member: Member) -> String {
+    member.isSuspected ? "in contact again, and counts once that has lasted" : "in contact"
+  }
+
   private static func observed(_ member: Member, _ outlook: Outlook, _ last: UInt64) -> String? {
     // A newcomer without a role is on its way.
     guard !outlook.healthyVoters.contains(member.id),
       member.datastoreRole != nil || member.isSuspected
     else { return nil }
-    let sick = "its disk takes no writes, or it may have forgotten what it acknowledged"
-    if member.id == outlook.by { return sick }
-    guard let sighting = outlook.sightings[member.id] else { return "not heard from yet" }
+    let hindrance = outlook.hindrances[member.id]
+    // So is one that was a worker in between: it fetches what it had before.
+    if hindrance == .forgotten, member.datastoreRole != .voter, member.lostSince == nil,
+      !member.isSuspected
+    {
+      return nil
+    }
+    if member.id == outlook.by { return words(hindrance) }
+    guard let sighting = outlook.sightings[member.id] else {
+      return "not heard from since it leads"
+    }
     if !sighting.ready || (sighting.contactAge ?? 0) >= silent {
       let age = sighting.contactAge.map { " for \(Age(milliseconds: $0).precise)" }
       return "no contact\(age ?? "")"
     }
-    if let index = sighting.index, last > index, last - index > behind {
+    if hindrance == .link {
+      let age = sighting.contactAge.map { ", last heard from \(Age(milliseconds: $0).precise) ago" }
+      return words(.link) + (age ?? "")
+    }
+    if hindrance == nil, let index = sighting.index, last > index, last - index > behind {
       return "in contact, \(last - index) entries behind"
     }
-    return "in contact, but \(sick)"
+    return "in contact, but \(words(hindrance))"
+  }
+
+  private static func words(_ hindrance: Hindrance?) -> String {
+    switch hindrance {
+    case .disk: "its disk takes no writes"
+    case .forgotten: "it does not have all again that it once acknowledged"
+    case .link: "its link closed"
+    case nil: "it does not count yet"
+    }
   }
 }

@@ -65,9 +65,13 @@ extension Machine {
     guard case .follower = office, leader != nil, options.readOnly != .leaseBased else { return }
     let gone = leader
     leader = nil
-    guard options.preVote, let span = options.forgottenLeaderDelay else { return }
-    // All notice at the same moment, and two candidates of one term split the votes: so the voters
-    // take turns, in the order of their ids.
+    if let span = options.forgottenLeaderDelay { campaignInTurn(without: gone, span: span) }
+  }
+
+  /// All notice at the same moment, after a start or when a leader is gone, and two candidates of
+  /// one term split the votes: so the voters take turns, in the order of their ids.
+  mutating func campaignInTurn(without gone: PeerID?, span: UInt64) {
+    guard options.preVote else { return }
     let rank = configuration.voters.filter { $0 != gone }.firstIndex(of: id) ?? 0
     let wait = UInt64(rank) * span + UInt64.random(in: 0...span / 4, using: &random)
     recovery = Recovery(at: now.monotonic.addingSaturated(wait), span: span)

@@ -46,7 +46,7 @@ package struct Machine: Sendable {
   var electionStart: UInt64
   /// How long after `electionStart` the next election begins: random in [T, 2T).
   var electionWait: UInt64
-  /// When to ask for votes because the leader was forgotten.
+  /// When to ask for votes because the leader was forgotten, or because this node started.
   var recovery: Recovery?
   var random: SplitMix64
   /// Whether this node may have forgotten what it promised: it neither votes nor campaigns, and its
@@ -97,6 +97,7 @@ package struct Machine: Sendable {
     storedState = HardState(term: term, vote: vote, commit: log.committed)
     durableCommit = hardState.commit
     drawElectionWait()
+    if let span = options.firstElectionDelay { campaignInTurn(without: nil, span: span) }
     if log.committed > log.lastIndex {
       halt("log ends at \(log.lastIndex), before what was committed at \(log.committed)")
     } else if let flaw = configuration.flaw {

@@ -45,6 +45,10 @@ extension Machine {
     /// it is given before it asks again.
     package var asynchronous = true
     package var readOnly = ReadMode.safe
+    /// After its start a voter asks for votes after a random time of about so much, later still if
+    /// others go first, and again and again until elections by timeout take over; nil: after the
+    /// election timeout. Only with `preVote`: where there is a leader, nobody agrees.
+    package var firstElectionDelay: UInt64?
     /// Refuse configuration changes that are not legal at this point.
     package var validatesChanges = true
     /// Send proposals on to the leader.

@@ -14,8 +14,10 @@ extension Replica {
     let age = isLeader ? 0 : Int64(clamping: toldAge / 1_000_000)
     var byNode: [NodeID: Outlook.Sighting] = [:]
     var healthy: Set<NodeID> = []
+    var hindrances: [NodeID: Hindrance] = [:]
     for sighting in seen {
       if sighting.isHealthy { healthy.insert(sighting.node) }
+      hindrances[sighting.node] = sighting.hindrance
       guard sighting.node != options.node, let node = cluster.node(sighting.node) else { continue }
       let silence = Int64(clamping: sighting.silence) + age
       let patience =
@@ -26,7 +28,7 @@ extension Replica {
     }
     return Outlook(
       by: options.node, hasLeader: raft.leader != nil, healthyVoters: healthy, sightings: byNode,
-      age: age)
+      hindrances: hindrances, age: age)
   }
 
   /// What a leader would decide with, as far as this node knows: to tell beforehand what it would
@@ -51,7 +53,9 @@ extension Replica {
   /// What a node knows that no leader has told anything yet: of itself, and that there is a leader.
   private var ownSightings: [Sighting] {
     [options.node, leader].compactMap { $0 }.map {
-      Sighting(node: $0, silence: 0, isHealthy: $0 != options.node || !isDiskUnfit)
+      let isSick = $0 == options.node && isDiskUnfit
+      return Sighting(
+        node: $0, silence: 0, isHealthy: !isSick, hindrance: isSick ? .disk : nil)
     }
   }
 
@@ -63,7 +67,7 @@ extension Replica {
         let durable = raft.progress(of: options.node.rawValue)?.match ?? 0
         return Sighting(
           node: node.id, silence: 0, lag: raft.commitIndex - min(raft.commitIndex, durable),
-          isHealthy: !isDiskUnfit, skew: clocks.skew)
+          isHealthy: !isDiskUnfit, skew: clocks.skew, hindrance: isDiskUnfit ? .disk : nil)
       }
       let contact =
         node.isControlPlane ? raft.lastContact(of: node.id.rawValue) : keeper.seen[node.id]
@@ -72,8 +76,17 @@ extension Replica {
       return Sighting(
         node: node.id, silence: (now.monotonic - min(now.monotonic, last)) / 1_000_000,
         lag: match.map { raft.commitIndex - min(raft.commitIndex, $0) },
-        isHealthy: observation.caughtUp.contains(node.id), skew: clocks.skew(of: node.id))
+        isHealthy: observation.caughtUp.contains(node.id), skew: clocks.skew(of: node.id),
+        hindrance: hindrance(of: node.id))
     }
+  }
+
+  /// What keeps a peer from counting, beside silence and lag, as a leader knows it.
+  private func hindrance(of node: NodeID) -> Hindrance? {
+    guard let progress = raft.progress(of: node.rawValue) else { return nil }
+    if progress.abstains { return .forgotten }
+    if keeper.fullDisks.contains(node) { return .disk }
+    return progress.state == .probe ? .link : nil
   }
 
   /// Another node told what it sees: a leader hears of workers, the others of everybody.

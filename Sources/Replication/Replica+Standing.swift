@@ -33,9 +33,12 @@ extension Replica {
         "another agent runs with this node's identity, as after copying a disk: neither of them "
         + "counts. End one of them, move its data dir aside, and restart the other"
     } else if wasSure {
-      effects.doubt =
-        "this node lacks something that it had acknowledged, as after an old copy of its disk was "
-        + "restored: it does not vote before it has it again"
+      let why =
+        raft.lastIndex == 0
+        ? "this node begins with an empty log, and had acknowledged something before"
+        : "this node lacks something that it had acknowledged, as after an old copy of its disk "
+          + "was restored"
+      effects.doubt = why + ": it does not vote before it has it again"
     }
     guard wasSure, case .lost(let acknowledged)? = standing.doubt else { return }
     tell(

@@ -36,6 +36,8 @@ package struct Replica: Sendable {
       self.node = node
       self.name = name
       self.raft = raft
+      // Links are up within some 50 ms, so that nodes which start together have a leader soon.
+      self.raft.firstElectionDelay = 100_000_000
     }
   }
 

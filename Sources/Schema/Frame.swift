@@ -29,15 +29,19 @@ package struct Sighting: Hashable, Sendable {
   package var isHealthy: Bool
   /// How far its clock is ahead of the median of all clocks, in milliseconds; nil if unknown.
   package var skew: Int64?
+  /// Why it is not healthy; nil if it is, and where nothing but silence or lag is known.
+  package var hindrance: Hindrance?
 
   package init(
-    node: NodeID, silence: UInt64, lag: UInt64? = nil, isHealthy: Bool = false, skew: Int64? = nil
+    node: NodeID, silence: UInt64, lag: UInt64? = nil, isHealthy: Bool = false, skew: Int64? = nil,
+    hindrance: Hindrance? = nil
   ) {
     self.node = node
     self.silence = silence
     self.lag = lag
     self.isHealthy = isHealthy
     self.skew = skew
+    self.hindrance = hindrance
   }
 }
 
@@ -103,7 +107,9 @@ extension Frame {
           Sighting(
             node: try nodeID(wire.node, "Observed.node"), silence: wire.silence,
             lag: wire.hasLag ? wire.lag : nil, isHealthy: wire.healthy,
-            skew: wire.hasSkew ? wire.skew : nil)
+            skew: wire.hasSkew ? wire.skew : nil,
+            // One that this program does not know yet is none that it could tell.
+            hindrance: UInt8(exactly: wire.hindrance.rawValue).flatMap(Hindrance.init))
         }, clock: Timestamp(milliseconds: observed.clock))
     case .recollection(let wire): self = .recollection(try Recollection(wire))
     }
@@ -118,6 +124,7 @@ extension WireObserved.Sighting {
     if let lag = value.lag { self.lag = lag }
     healthy = value.isHealthy
     if let skew = value.skew { self.skew = skew }
+    hindrance = value.hindrance.flatMap { .init(rawValue: Int($0.rawValue)) } ?? .unspecified
   }
 }
 

@@ -49,6 +49,7 @@ extension World {
     raft.maxInflightMessages = options.maxInflightMessages
     raft.maxUncommittedBytes = options.maxUncommittedBytes
     var settings = Replica.Options(node: node.id, name: node.id.description, raft: raft)
+    if !options.electsAtStart { settings.raft.firstElectionDelay = nil }
     settings.damping = options.damping
     settings.aliveFor = 3 * options.damping
     node.images = node.images.suffix(3) + [(node.diskBoot, node.disk.synced)]

@@ -78,6 +78,8 @@ package struct WorldOptions: Sendable {
   package var readShare: UInt64 = 20
   /// Somebody takes nodes into maintenance, changes the policy, promotes and demotes nodes.
   package var upkeep = false
+  /// Voters ask for votes soon after a start, as in production; else after the election timeout.
+  package var electsAtStart = true
   /// Out of a hundred worlds that heal, so many heal without a minority of the voters at first.
   package var absenceShare: UInt64 = 0
   /// The laws judge reads; false leaves that to whoever judges what clients saw.

@@ -115,6 +115,25 @@ struct DoctorTests {
     return facts
   }
 
+  @Test("A worker of MicroK8s has no agent whose version or silence could be wrong")
+  func keyless() {
+    var facts = Self.well()
+    var worker = Self.member(4)
+    worker.record.role = .worker
+    worker.record.key = NodeRecord.keyless(worker.id)
+    worker.record.version = NodeRecord.microK8s
+    facts.state = Self.state([Self.member(1), Self.member(2), Self.member(3), worker])
+    facts.live?.nodes.append(
+      .init(name: "n4", role: "worker", status: "Unknown", state: "unknown"))
+    // Nor has one that joined a moment ago been silent.
+    facts.live?.nodes.append(
+      .init(name: "n5", role: "worker", status: "NotReady", state: "joining"))
+    for id in ["MU-SYS-05", "MU-HA-08"] {
+      let check = DoctorCheck.all.first { $0.id == id }
+      #expect(check?.judge(facts).level == .pass, "\(id)")
+    }
+  }
+
   struct Case: Sendable {
     var id: String
     var level: Diagnosis.Level

@@ -157,5 +157,23 @@ struct MicroK8sMessagesTests {
     #expect(cluster.waiting(for: .proxy, by: other, at: .ipv4(0x0a00_0009)).isEmpty)
   }
 
+  @Test("What the log refuses is told to people who have no muster on their machine")
+  func refusals() throws {
+    let body = #"{"token":"x","hostname":"a_b","port":"25000","worker":true}"#
+    let wish = try MicroK8sJoin(body: Array(body.utf8))
+    let refusals: [Refusal] = [
+      .nameTaken("a_b", by: NodeID(2), since: 5), .nameInvalid("a_b", .localhost),
+      .addressTaken(Self.nowhere, by: "n2", since: 5),
+      .recordInvalid(node: "n3", why: "choose an address with --address"), .tokenUnknown,
+      .tokenExpired(TokenID(1), at: Timestamp(milliseconds: 1)), .lowOnSpace,
+    ]
+    for refusal in refusals {
+      let told = MicroK8sRefusal.admission(
+        code: refusal.code, message: refusal.message, of: wish, from: .ipv4(0x0a00_0009))
+      #expect(told.code == 500 && !told.text.isEmpty)
+      #expect(!told.text.contains("--"), "no flag of a program that is not there: \(told.text)")
+    }
+  }
+
   private static let nowhere = Address(host: .ipv4(1), port: 1)!  // a constant that is valid
 }

@@ -80,15 +80,19 @@ import Testing
     func join() throws(Refusal) {
       try stage.ask(.join(Command.Join(node: twin, secret: secret(9))))
     }
-    #expect(throws: Refusal.nameTaken("n2", by: NodeID(2))) { try join() }
+    #expect(throws: Refusal.nameTaken("n2", by: NodeID(2), since: stage.since(2))) { try join() }
     twin.name = "n9"
     twin.endpoints.extra = [address("127.0.0.3:19001")]
-    #expect(throws: Refusal.addressTaken(address("127.0.0.3:19001"), by: "n3")) { try join() }
+    #expect(
+      throws: Refusal.addressTaken(address("127.0.0.3:19001"), by: "n3", since: stage.since(3))
+    ) { try join() }
     twin.endpoints.extra = []
     twin.name = "n2"
     twin.endpoints = endpoints(2)
     try stage.ask(.leave(NodeID(2)))
-    #expect(throws: Refusal.nameTaken("n2", by: NodeID(2)), "it is still leaving") { try join() }
+    #expect(
+      throws: Refusal.nameTaken("n2", by: NodeID(2), since: stage.since(2)), "it is still leaving"
+    ) { try join() }
     stage.keepRoles()
     #expect(stage.cluster.node(named: "n2")?.isActive == false)
     try join()
@@ -203,7 +207,9 @@ import Testing
     try stage.join(2, .worker)
     var worker = EndpointRefreshed(
       node: NodeID(2), endpoints: endpoints(1, .worker), apiserverReady: false, version: "0.1.0")
-    #expect(throws: Refusal.addressTaken(address("127.0.0.1:25000"), by: "n1")) {
+    #expect(
+      throws: Refusal.addressTaken(address("127.0.0.1:25000"), by: "n1", since: stage.since(1))
+    ) {
       try stage.ask(.refreshEndpoints(worker))
     }
     worker.endpoints = endpoints(3)

@@ -108,10 +108,12 @@ import Testing
     #expect(alive?.exitCode == 3)
     #expect(refusal("n9", rebuilt(3)) == .nodeUnknown("n9", gone: nil))
     lose(&stage, allBut: [1, 2, 4])
-    #expect(refusal("n3", rebuilt(2)) == .nameTaken("n2", by: NodeID(2)))
+    #expect(refusal("n3", rebuilt(2)) == .nameTaken("n2", by: NodeID(2), since: stage.since(2)))
     var elsewhere = rebuilt(3)
     elsewhere.endpoints = endpoints(2)
-    #expect(refusal("n3", elsewhere) == .addressTaken(address("127.0.0.2:16443"), by: "n2"))
+    #expect(
+      refusal("n3", elsewhere)
+        == .addressTaken(address("127.0.0.2:16443"), by: "n2", since: stage.since(2)))
     #expect(stage.cluster.token(TokenID(50))?.redemptions.isEmpty == true)
     try stage.ask(.removeNode(.init(target: "n3", force: false)))
     if case .busy? = refusal("n3", rebuilt(3)) {} else { Issue.record("it departs already") }

@@ -53,7 +53,9 @@ import Testing
     try stage.join(3, .worker)
     var taken = endpoints(3)
     taken.datastore = endpoints(2).datastore
-    #expect(throws: Refusal.addressTaken(address("127.0.0.2:19001"), by: "n2")) {
+    #expect(
+      throws: Refusal.addressTaken(address("127.0.0.2:19001"), by: "n2", since: stage.since(2))
+    ) {
       try stage.ask(promote(3, at: taken))
     }
     for place in [endpoints(3, .worker), nil] {
@@ -131,6 +133,29 @@ import Testing
     try stage.ask(promote(1))
     stage.keepRoles()
     #expect(stage.roles() == ["n1 voter", "n2 voter", "n3 voter"])
+  }
+
+  @Test("What a node acknowledged before it was a worker is nothing that it lost")
+  func lostBeforeDemotion() throws {
+    var stage = try Stage.controlPlane(3)
+    let before = stage.cluster.lastIndex
+    try stage.ask(demote(3))
+    stage.keepRoles()
+    try stage.ask(promote(3))
+    let index = stage.cluster.lastIndex
+    func lose(_ acknowledged: UInt64) throws -> Decision {
+      try stage.ask(
+        .loseReplica(ReplicaLost(node: NodeID(3), acknowledged: acknowledged, found: 0, boot: 1)))
+    }
+    #expect(
+      try lose(before) == .already(Already(first: index, latest: index, finished: true)))
+    #expect(stage.cluster.node(NodeID(3))?.lostSince == nil)
+    // What it acknowledged since then it should have, and one that was never a worker all.
+    _ = try lose(index + 1)
+    #expect(stage.cluster.node(NodeID(3))?.lostSince != nil)
+    try stage.ask(
+      .loseReplica(ReplicaLost(node: NodeID(2), acknowledged: 1, found: 0, boot: 1)))
+    #expect(stage.cluster.node(NodeID(2))?.lostSince != nil)
   }
 
   @Test("The last control-plane node stays one; a node that is gone is not demoted")

@@ -40,6 +40,9 @@ struct Stage {
       alive: alive ?? Set(cluster.nodes.map(\.id)), clock: clock)
   }
 
+  /// The event that admitted node n.
+  func since(_ n: UInt64) -> UInt64 { cluster.node(NodeID(n))?.joinIndex ?? 0 }
+
   mutating func freshID() -> CommandID {
     drawn += 1
     return CommandID(at: now, random: (0, drawn))

@@ -72,6 +72,8 @@ extension Program {
         try give(cluster, "control-plane/ca.key", mode: 0o644)
         let open = try await node.run("join", string)
         #expect(open.code == 1 && open.err.contains("control-plane/ca.key"), "\(open)")
+        // The reader sits at n2, and the file is on n1.
+        #expect(open.err.contains("on n1, ") && open.err.contains("run: chmod go= "), "\(open)")
         try give(cluster, "control-plane/ca.key", String(repeating: "x", count: 1 << 20 + 1))
         let large = try await node.run("join", string)
         #expect(large.code == 1 && large.err.contains("1024 KiB"), "\(large)")

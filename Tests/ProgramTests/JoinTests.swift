@@ -47,7 +47,7 @@ extension Program {
         let used = try await cluster.invitation()
         let third = try await stage.started("n3")
         try await third.succeed("join", used)
-        try await refused(used, "used up")
+        try await refused(used, "used up: it admits 1 node, and n3 spent it at ")
       }
     }
 

@@ -47,6 +47,8 @@ extension Program {
             && answer.troubles.contains { $0.node == lost.name && $0.observed != nil }
         }
         #expect(try await ask(node).next?.contains("bring \(lost.name) back") == true)
+        let seen = try await ask(node).troubles.first { $0.node == lost.name }?.observed ?? ""
+        #expect(!seen.contains("in contact"), "\(seen)")
       }
     }
 

@@ -103,14 +103,16 @@ import Testing
         == [recorded + " · observed by n1: no contact for 5m12s"])
     #expect(
       sentences(outlook(stage, healthy: nodes(1, 2, 3, 4)))
-        == [recorded + " · observed by n1: in contact"])
+        == [recorded + " · observed by n1: in contact again, and counts once that has lasted"])
     #expect(sentences(outlook(stage, healthy: nodes(1), hasLeader: false)) == [recorded])
     var behind = outlook(stage, healthy: nodes(1, 2, 3))
     behind.sightings[NodeID(4)] = .init(ready: true, contactAge: 5, index: index)
-    #expect(
-      sentences(behind).last
-        == "n4: observed by n1: in contact, but its disk takes no writes, or it may have forgotten"
-        + " what it acknowledged")
+    for (hindrance, words) in [
+      (.disk, "its disk takes no writes"), (nil, "it does not count yet"),
+    ] as [(Hindrance?, String)] {
+      behind.hindrances[NodeID(4)] = hindrance
+      #expect(sentences(behind).last == "n4: observed by n1: in contact, but \(words)")
+    }
   }
 
   @Test("Who is in maintenance is meant to be away: nobody is told to bring it back")

@@ -178,6 +178,32 @@ import Testing
     #expect(group.now < 1_000)
   }
 
+  @Test("nodes that start together elect one without waiting for a timeout, and depose nobody")
+  func firstElection() throws {
+    var group = Group(voters: [1, 2, 3]) {
+      $0.electionTimeout = 1_000
+      $0.heartbeatInterval = 100
+      $0.firstElectionDelay = 100
+    }
+    // The others are slower, so that the first attempts lead to nothing.
+    group.cut = [2, 3]
+    try group.pass(150)
+    #expect(group.leaders.isEmpty)
+    group.cut = []
+    try group.pass(450)
+    #expect(group.leaders.count == 1)
+    let leader = try #require(group.leaders.first)
+    let term = group[leader].machine.term
+    // One that starts again asks too, before it hears from the leader.
+    let other = try #require([1, 2, 3].first { $0 != leader })
+    group[other].restart(at: group.now)
+    group.loses = { $0.from == leader }
+    try group.pass(90)
+    group.loses = { _ in false }
+    try group.pass(400)
+    #expect(group.leaders == [leader] && group[leader].machine.term == term)
+  }
+
   @Test("a leader's answer from an earlier term of a node that left does not depose anybody")
   func strangersAreNotHeard() throws {
     var group = Group(voters: [1, 2, 3])

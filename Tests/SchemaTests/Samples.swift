@@ -264,6 +264,12 @@ enum Samples {
           ], clock: Timestamp(milliseconds: 1_760_000_000_000))
       ),
       (
+        "observed_hindered",
+        .observed(
+          Hindrance.allCases.map { Sighting(node: n3, silence: 12, hindrance: $0) },
+          clock: Timestamp(milliseconds: 1_760_000_000_000))
+      ),
+      (
         "recollection",
         .recollection(
           Recollection(

@@ -4,7 +4,7 @@
 import Membership
 
 /// An answer that says no, or that something failed.
-package struct APIError: Codable, Error, Sendable {
+package struct APIError: Codable, Error, Sendable, CustomStringConvertible {
   /// What was asked, why not, what to do next.
   package var error: String
   /// A stable word for scripts.
@@ -17,6 +17,8 @@ package struct APIError: Codable, Error, Sendable {
     self.code = code
     self.exitCode = exitCode
   }
+
+  package var description: String { error }
 }
 
 /// `POST /v1/tokens`: make an invitation.

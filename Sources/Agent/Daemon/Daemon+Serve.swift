@@ -78,7 +78,7 @@ extension Daemon {
     guard token != nil || isMember else { throw Refusal.tokenUnknown }
     let actor = token.map { "token \($0)" } ?? wish.name
     // Judged before it is a member: it becomes one with all that it is to be given, or not at all.
-    let bundle = try JoinBundle(for: record.role, directory)
+    let bundle = try bundle(for: record.role, wish: "join")
     let command = Command.join(
       .init(node: record, secret: secret, replaces: wish.replaces, bundle: bundle.digest))
     var index: UInt64 = 0

@@ -178,11 +178,11 @@ extension Daemon {
       throw Failure("cannot join: the port is 0", exitCode: 2)
     }
     var told = false
+    report(ProgressLine(progress: "request membership"))
     while true {
       do {
         let body = try JSON.encode(
           wish(intent, token: connection.token, role: role, dryRun: dryRun))
-        report(ProgressLine(progress: "request membership"))
         let bytes = try await client.call(
           .POST, "/v1/join", at: address, certificate: intent.certificate, body: body,
           timeout: .seconds(15))
@@ -193,12 +193,14 @@ extension Daemon {
         if !dryRun { try directory.remove(directory.joinIntent) }
         throw error
       } catch {
+        let isUndecided = ["timed-out", "no-leader"].contains((error as? APIError)?.code)
+        let why = isUndecided ? "\(connection.host) found no leader to decide it" : "\(error)"
         guard ReplicaDriver.now() < end, !Task.isCancelled, !isStopping else {
           throw APIError(
-            "timed out: \(error); whether this node is a member is unknown, and the same command "
+            "timed out: \(why); whether this node is a member is unknown, and the same command "
               + "again finishes it", code: "timed-out", exitCode: 7)
         }
-        if !told { report(ProgressLine(progress: "no answer yet (\(error)), asking again")) }
+        if !told { report(ProgressLine(progress: "no answer yet (\(why)), asking again")) }
         told = true
         try await Task.sleep(for: .milliseconds(200))
       }
@@ -296,8 +298,9 @@ extension Daemon {
       guard ReplicaDriver.now() < end else {
         throw APIError(
           "timed out: this node is a member since index \(answer.index), but the log has not "
-            + "arrived (\(applied) of \(answer.index) events); it goes on by itself, see muster "
-            + "status, and the same command again waits for it", code: "timed-out", exitCode: 7)
+            + "arrived (\(applied) of \(answer.index) events). It goes on by itself, and the same "
+            + "command again waits for it; `muster doctor` says what keeps this node and the others "
+            + "apart", code: "timed-out", exitCode: 7)
       }
       if told != applied {
         report(

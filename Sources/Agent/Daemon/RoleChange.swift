@@ -47,7 +47,7 @@ extension Daemon {
     if role == .controlPlane {
       if member.record.isKeyless { throw Refusal.staysWorker(member) }
       change.endpoints = try await ask(member, report: report)
-      change.bundle = try JoinBundle(for: role, directory).digest
+      change.bundle = try bundle(for: role, wish: "promote \(member.name)").digest
     }
     let command = Command.changeRole(change)
     report(ProgressLine(progress: "ask the cluster: \(member.name) \(role.name)"))

@@ -96,9 +96,13 @@ extension DoctorCheck {
       ].filter { facts.file($0.0) != nil }
       guard !marks.isEmpty else { return .pass("none") }
       let names = marks.map { "\($0.1) (\($0.0))" }.joined(separator: ", ")
+      guard facts.agent != nil else {
+        return .warn("\(names) did not finish; the agent finishes it", fix: facts.start)
+      }
+      let again = facts.file("leave.json") != nil ? facts.muster("leave") : facts.muster("status")
       return .warn(
-        "\(names) did not finish; the agent finishes it when it runs",
-        fix: facts.agent == nil ? facts.start : facts.muster("status"))
+        "\(names) did not finish; the same command again finishes it, and so does the agent when"
+          + " it starts next", fix: again)
     },
     DoctorCheck("DIR-08", "what was set aside") { facts in
       if let unseen = facts.unseen { return unseen }

@@ -71,7 +71,7 @@ extension Daemon {
         exitCode: 7)
     }
     var answer = try joinAnswer(node, record: found.record, index: found.roleIndex)
-    let bundle = try JoinBundle(for: .controlPlane, directory)
+    let bundle = try bundle(for: .controlPlane, wish: "take up the role")
     if !bundle.isEmpty { answer.bundle = bundle.encoded }
     return answer
   }

@@ -27,13 +27,31 @@ extension Daemon {
 
   /// Keeps the files that came with the answer, before hooks that want them run. This node is a
   /// member already: what cannot be taken is told, and does not undo that.
+  /// What this node gives to joiners of that role.
+  /// - Parameter wish: what cannot be done without it, as in `cannot join`.
+  /// - Throws: `APIError` that a reader on another machine understands: whose file it is, why it
+  ///   cannot be given, and what helps.
+  func bundle(for role: NodeRole, wish: String) throws -> JoinBundle {
+    do {
+      return try JoinBundle(for: role, directory)
+    } catch let error as APIError {
+      throw APIError(
+        "cannot \(wish): on \(settings.name), \(error.error). Nothing was changed and no token is "
+          + "spent; once that is put right on \(settings.name) (muster doctor --check HOOK-03 "
+          + "there), the same command goes through", code: error.code, exitCode: error.exitCode)
+    }
+  }
+
   func receive(_ answer: JoinAnswer, report: Report) throws {
     var bundle: JoinBundle?
     do throws(Failure) {
       bundle = try JoinBundle(answer.bundle ?? [])
     } catch {
-      logger.warning("\(error); none of them is kept")
-      report(ProgressLine(progress: "warning: \(error); none of them is kept"))
+      let warning =
+        "what \(answer.name) gave is not kept: \(error). Put bundle/ there right, and bring the"
+        + " files here by hand"
+      logger.warning("\(warning)")
+      report(ProgressLine(progress: "warning: \(warning)"))
     }
     guard let bundle else { return try directory.removeTree(directory.received) }
     try bundle.store(directory)

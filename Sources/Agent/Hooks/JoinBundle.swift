@@ -143,8 +143,7 @@ struct JoinBundle: Sendable {
   private static func octal(_ mode: UInt32) -> String { String(mode & 0o777, radix: 8) }
 
   private static func refusal(_ path: String, _ why: String) -> APIError {
-    APIError(
-      "cannot join: \(path), which joiners are to be given, \(why)", code: "bundle", exitCode: 1)
+    APIError("\(path), which joiners are to be given, \(why)", code: "bundle", exitCode: 1)
   }
 
   /// Why that cannot be the path of a file below a folder, from which it must not lead out; nil if
@@ -189,7 +188,7 @@ struct JoinBundle: Sendable {
   /// - Throws: `Failure` if it is no bundle that would have been given: a path that leads out of
   ///   its folder, too much, two files of one name.
   init(_ sent: [BundleFile]) throws(Failure) {
-    func refuse(_ why: String) -> Failure { Failure("the files that came with it \(why)") }
+    func refuse(_ why: String) -> Failure { Failure("the files of its bundle/ \(why)") }
     guard sent.count <= Self.mostFiles else { throw refuse("are more than \(Self.mostFiles)") }
     var total = 0
     var paths: Set<String> = []

@@ -35,11 +35,17 @@ extension Daemon {
           + "node as a worker with --worker, or install muster on it and use muster join")
     }
     guard await frontsKubernetes(node) else {
+      logger.warning(
+        """
+        \(wish.name) asked to join as a worker of MicroK8s and was refused: no kubelet could \
+        register here. Start an agent beside a Kubernetes API server with --apiserver-endpoint, or \
+        say with --accept-microk8s that there is one
+        """)
       throw MicroK8sRefusal(
         501,
         "not possible to join: this cluster has no Kubernetes API server that a kubelet could "
-          + "register at; start muster beside one, with --apiserver-endpoint, or say with "
-          + "--accept-microk8s that there is one")
+          + "register at, or its operator has not told muster of it (the log of \(settings.name) "
+          + "says how)")
     }
     let source = try Self.source(channel, contacted: settings.address)
     let id = NodeID(Random.number())
@@ -51,15 +57,7 @@ extension Daemon {
       key: NodeRecord.keyless(id), failureDomain: "1", version: NodeRecord.microK8s)
     try await append(
       .join(.init(node: record, secret: secret)), by: token, node,
-      refused: { code, message in
-        // The original says no more than the first two words; the rest is for people.
-        code == "token-unknown"
-          ? .invalidToken
-          : MicroK8sRefusal(
-            500,
-            (code.hasPrefix("token-") ? "invalid token: " : "")
-              + message)
-      })
+      refused: { .admission(code: $0, message: $1, of: wish, from: source) })
     logger.info("\(wish.name) joined as a worker of MicroK8s", metadata: ["address": "\(address)"])
     return try welcome(node, address: source).document
   }
@@ -196,8 +194,8 @@ extension Daemon {
         guard ReplicaDriver.now() < end else {
           throw MicroK8sRefusal(
             503,
-            "timed out: no leader has decided it; whether it happened is unknown, see muster "
-              + "nodes")
+            "timed out: no leader has decided it, and whether it happened is unknown: have the "
+              + "cluster's operator look at muster nodes")
         }
         try await Task.sleep(for: .milliseconds(200))
       }

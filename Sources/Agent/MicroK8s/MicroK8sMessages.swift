@@ -20,6 +20,44 @@ struct MicroK8sRefusal: Error, Equatable {
   static let invalidToken = MicroK8sRefusal(500, "Invalid token")
   static let unknownPath = MicroK8sRefusal(404, "Not found")
 
+  /// Why the log does not admit a node, in words that help on a machine that has no muster: its
+  /// user can change the machine, and ask whoever runs the cluster.
+  static func admission(
+    code: String, message: String, of wish: MicroK8sJoin, from source: Host
+  ) -> MicroK8sRefusal {
+    let operators = "have the cluster's operator run muster remove-node"
+    switch code {
+    // The original says no more than these two words; the rest is for people.
+    case "token-unknown": return .invalidToken
+    case "name-taken":
+      return MicroK8sRefusal(
+        500,
+        "the name \(wish.name) belongs to a member of this cluster. Give this machine another host "
+          + "name, or, if it is that member, or that one is gone: \(operators) \(wish.name), and "
+          + "join again")
+    case "name-invalid":
+      var why = ""
+      do { try NodeName.validate(wish.name) } catch { why = ": \(error)" }
+      return MicroK8sRefusal(
+        500,
+        "the host name \(quoted(wish.name)) cannot be a node's name\(why). Give this machine "
+          + "another one (hostnamectl set-hostname) and join again")
+    case "address-taken":
+      return MicroK8sRefusal(
+        500,
+        "the address \(source) with port \(wish.port) belongs to a member of this cluster. If it "
+          + "is this machine, or that one is gone: \(operators) \(source), and join again")
+    case "record-invalid":
+      return MicroK8sRefusal(
+        500,
+        "this machine cannot be recorded at \(source), where its connection comes from: others "
+          + "would not reach it there. Contact the cluster from another address of this machine")
+    default:
+      return MicroK8sRefusal(
+        500, (code.hasPrefix("token-") ? "invalid token: " : "") + message)
+    }
+  }
+
   var document: Document {
     .object([("error", .text(text.prefix(1).uppercased() + text.dropFirst()))])
   }

@@ -25,6 +25,8 @@ final class Board: Sendable {
     var leader: NodeID?
     /// When a leader was last known; nil while one is.
     var leaderLost: UInt64?
+    /// Whether any leader was known since this start.
+    var knewLeader = false
     var appliedIndex: UInt64 = 0
     var peers: [PeerTarget] = []
     /// How peers presented themselves when they were last admitted, the latest first, at most two.
@@ -94,6 +96,9 @@ final class Board: Sendable {
     return .nanoseconds(Int64(clamping: ReplicaDriver.now() - min(since, ReplicaDriver.now())))
   }
 
+  /// The same; nil where none was known since this start.
+  var sinceLeader: Duration? { state.withLock(\.knewLeader) ? leaderless : nil }
+
   // MARK: Written by the replica's loop
 
   /// Events were applied, the last of them giving `cluster`.
@@ -120,6 +125,7 @@ final class Board: Sendable {
       let before = state.leader
       state.leader = leader
       state.leaderLost = leader == nil ? (state.leaderLost ?? ReplicaDriver.now()) : nil
+      if leader != nil { state.knewLeader = true }
       return before != leader
     }
     leadershipChanges.advance(to: leadershipChanges.version + 1)

@@ -22,12 +22,13 @@ struct Sight: Sendable {
       guard await node.driver.look({ $0.awaitsSightings }) else { break }
       try? await Task.sleep(for: .milliseconds(50))
     }
-    let age = node.board.leaderless
+    let age = node.board.sinceLeader
     let (state, outlook) = await node.driver.look { ($0.cluster, $0.outlook) }
     return Sight(
       state: state, outlook: outlook,
       basis: confirmed
-        ? .confirmed : .local(sinceLeader: Int64(clamping: age.nanoseconds / 1_000_000)),
+        ? .confirmed
+        : .local(sinceLeader: age.map { Int64(clamping: $0.nanoseconds / 1_000_000) }),
       suspicions: Suspicion.all(state, in: node.log))
   }
 

@@ -348,7 +348,9 @@ final class WorkerNode: Sendable {
       }
     }
     throw Failure(
-      "no control-plane node could be asked: \(problems.joined(separator: "; "))", exitCode: 5)
+      "no control-plane node could be asked: \(problems.joined(separator: "; ")). This worker goes "
+        + "on with what it knows; muster doctor here says what is wrong on the way to them",
+      exitCode: 5)
   }
 
   /// A verified member says that this node departed: learn when and by whom.

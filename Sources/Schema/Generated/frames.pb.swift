@@ -384,7 +384,59 @@ nonisolated struct WireObserved: Sendable {
     /// Clears the value of `skew`. Subsequent reads from it will return its default value.
     mutating func clearSkew() {self._skew = nil}
 
+    var hindrance: WireObserved.Sighting.Hindrance = .unspecified
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    /// Why it does not count although it was heard from of late; unspecified where nothing is known
+    /// or the rest says it.
+    nonisolated enum Hindrance: SwiftProtobuf.Enum, Swift.CaseIterable {
+      typealias RawValue = Int
+      case unspecified // = 0
+
+      /// Its disk takes no writes.
+      case disk // = 1
+
+      /// It may have forgotten what it promised.
+      case forgotten // = 2
+
+      /// It has not answered since its link closed.
+      case link // = 3
+      case UNRECOGNIZED(Int)
+
+      init() {
+        self = .unspecified
+      }
+
+      init?(rawValue: Int) {
+        switch rawValue {
+        case 0: self = .unspecified
+        case 1: self = .disk
+        case 2: self = .forgotten
+        case 3: self = .link
+        default: self = .UNRECOGNIZED(rawValue)
+        }
+      }
+
+      var rawValue: Int {
+        switch self {
+        case .unspecified: return 0
+        case .disk: return 1
+        case .forgotten: return 2
+        case .link: return 3
+        case .UNRECOGNIZED(let i): return i
+        }
+      }
+
+      // The compiler won't synthesize support with the UNRECOGNIZED case.
+      static let allCases: [WireObserved.Sighting.Hindrance] = [
+        .unspecified,
+        .disk,
+        .forgotten,
+        .link,
+      ]
+
+    }
 
     init() {}
 
@@ -1508,7 +1560,7 @@ nonisolated extension WireObserved: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = WireObserved.protoMessageName + ".Sighting"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}silence\0\u{1}lag\0\u{1}healthy\0\u{1}skew\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}silence\0\u{1}lag\0\u{1}healthy\0\u{1}skew\0\u{1}hindrance\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1521,6 +1573,7 @@ nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobu
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self._lag) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.healthy) }()
       case 5: try { try decoder.decodeSingularSInt64Field(value: &self._skew) }()
+      case 6: try { try decoder.decodeSingularEnumField(value: &self.hindrance) }()
       default: break
       }
     }
@@ -1546,6 +1599,9 @@ nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobu
     try { if let v = self._skew {
       try visitor.visitSingularSInt64Field(value: v, fieldNumber: 5)
     } }()
+    if self.hindrance != .unspecified {
+      try visitor.visitSingularEnumField(value: self.hindrance, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1555,9 +1611,14 @@ nonisolated extension WireObserved.Sighting: SwiftProtobuf.Message, SwiftProtobu
     if lhs._lag != rhs._lag {return false}
     if lhs.healthy != rhs.healthy {return false}
     if lhs._skew != rhs._skew {return false}
+    if lhs.hindrance != rhs.hindrance {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension WireObserved.Sighting.Hindrance: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HINDRANCE_UNSPECIFIED\0\u{1}HINDRANCE_DISK\0\u{1}HINDRANCE_FORGOTTEN\0\u{1}HINDRANCE_LINK\0")
 }
 
 nonisolated extension WireRecollection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
