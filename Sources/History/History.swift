@@ -122,7 +122,7 @@ package struct History: Sendable {
   package func knowsState(at index: UInt64) throws -> Bool {
     try first == 1
       || source.checkpoint(atOrBefore: index, commands: false).map { $0.lastIndex + 1 >= first }
-      ?? false
+        ?? false
   }
 
   /// The state after the event at that index; 0 is the state before the first.
