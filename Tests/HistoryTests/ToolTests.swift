@@ -165,6 +165,12 @@ import Testing
   func blameBesideStoredStates() throws {
     var story = try Story.life()
     try story.goOn()
+    // One that acted under its id.
+    story.append(
+      Envelope(
+        time: story.now, command: CommandID(high: 9, low: 9), fingerprint: 0,
+        actor: NodeID(202).description,
+        event: .nodeSuspected(NodeSuspected(node: NodeID(203)))))
     let plain = try Blame.lines(story.history, at: story.history.head, path: "")
     for spacing in [1, 3, 10, 40] {
       var source = story.source
@@ -178,6 +184,7 @@ import Testing
         #expect(lines.allSatisfy { ($0.origin.effect != nil) == effects })
       }
     }
+    #expect(Blame.text(plain).contains("n202  node.suspected"))
     let told = try story.history.lines()
     for line in try Blame.lines(story.history, at: story.history.head, path: "", effects: true) {
       #expect(line.origin.effect == told[Int(line.origin.recorded.index) - 1].effect)
