@@ -158,7 +158,12 @@ package final class EventLog: StableLog, Sendable {
 
   /// The newest checkpoint at `index` or before; nil if there is none.
   package func lastCheckpoint(atOrBefore index: Index) throws(Fault) -> Checkpoint? {
-    try store.checkpoint(atOrBefore: index)
+    try store.checkpoint(atOrBefore: index) { Checkpoint(index: $0, bytes: $1.bytes()) }
+  }
+
+  /// The index of that checkpoint, without its bytes.
+  package func checkpointIndex(atOrBefore index: Index) throws(Fault) -> Index? {
+    try store.checkpoint(atOrBefore: index) { index, _ in index }
   }
 
   /// What was written under that name in `LogWrite.facts`.

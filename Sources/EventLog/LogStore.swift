@@ -184,7 +184,10 @@ struct LogStore: Sendable {
     }
   }
 
-  func checkpoint(atOrBefore index: Index) throws(Fault) -> Checkpoint? {
+  /// Lends the newest checkpoint at that index or before; nil if there is none.
+  func checkpoint<R>(
+    atOrBefore index: Index, _ body: (Index, Span<UInt8>) -> R
+  ) throws(Fault) -> R? {
     try read("read a checkpoint of") { transaction in
       try transaction.withCursor(on: checkpoints) { cursor in
         guard try cursor.move(to: .atOrBefore([UInt8](bigEndian: index))) else { return nil }
@@ -192,7 +195,7 @@ struct LogStore: Sendable {
           guard key.count == 8, let index = key.bigEndian64(at: 0) else {
             throw Fault.damaged("read", directory, "a checkpoint has no index")
           }
-          return Checkpoint(index: index, bytes: value.bytes())
+          return body(index, value)
         }
       }
     }

@@ -144,10 +144,12 @@ extension LogStore {
       result.damage = .init(
         index: tip.lastIndex + 1,
         text: "committed is \(tip.hardState.commit), the log ends at \(tip.lastIndex)")
-    } else if let checkpoint = try checkpoint(atOrBefore: .max), checkpoint.index > tip.lastIndex {
+    } else if let stored = try checkpoint(atOrBefore: .max, { index, _ in index }),
+      stored > tip.lastIndex
+    {
       result.damage = .init(
         index: tip.lastIndex + 1,
-        text: "there is a checkpoint at \(checkpoint.index), the log ends at \(tip.lastIndex)")
+        text: "there is a checkpoint at \(stored), the log ends at \(tip.lastIndex)")
     }
   }
 }

@@ -9,19 +9,24 @@ package struct Blame: Sendable {
   package var origin: EventLine
 
   /// The facts at or below `path` (all if empty) at an index.
+  /// - Parameter effects: whether to tell what each event meant too, for which all of history
+  ///   around these events is folded.
   /// - Throws: `Unanswerable` if there is no such path.
   package static func lines(
-    _ history: History, at index: UInt64, path: String
+    _ history: History, at index: UInt64, path: String, effects: Bool = false
   ) throws -> [Blame] {
-    let state = try history.state(at: index)
+    let state = try history.state(at: index, commands: false)
     let facts = Facts(state).under(path)
     guard !facts.isEmpty else {
       throw Unanswerable(
         "nothing is known at the path \(quoted(path)); muster blame without a path lists all")
     }
-    var search = OriginSearch(history: history, state: state, index: index)
+    var search = OriginSearch(of: facts, history: history, state: state, index: index)
     let origins = try facts.map { try search.origin(of: $0.path) }
-    let lines = try history.lines(at: Set(origins.compactMap { $0 }.filter { $0 >= history.first }))
+    let indexes = Set(origins.compactMap { $0 }.filter { $0 >= history.first })
+    let lines =
+      effects
+      ? try history.lines(at: indexes) : try history.plainLines(at: indexes, names: state)
     return zip(facts, origins).compactMap { fact, origin in
       origin.flatMap { lines[$0] }.map { Blame(fact: fact, origin: $0) }
     }
@@ -57,21 +62,61 @@ package struct Blame: Sendable {
   }
 }
 
+/// What a state says of a node without saying since which event.
+private enum Matter: CaseIterable {
+  case role, suspicion, loss
+
+  init?(field: Substring) {
+    switch field {
+    case "datastoreRole", "voteLentTo": self = .role
+    case "suspectedSince": self = .suspicion
+    case "lostSince": self = .loss
+    default: return nil
+    }
+  }
+
+  /// The kinds of events that it goes back to.
+  var types: Set<EventType> {
+    switch self {
+    case .role: RecordedEvent.assigning
+    case .suspicion: [.nodeSuspected, .nodeRecovered, .nodeDemoted]
+    case .loss: [.replicaLost, .replicaRefetched, .nodeDemoted]
+    }
+  }
+}
+
+private struct Question: Hashable {
+  var matter: Matter
+  var node: NodeID
+}
+
 /// Finds where facts of one state come from.
 private struct OriginSearch {
   let history: History
   let state: Cluster
   let index: UInt64
-  private var roles: [NodeID: UInt64] = [:]
-  /// Kinds of which there is no event at all.
-  private var absent: Set<Set<EventType>> = []
+  /// Found by what stands in a path: there may be thousands of each.
+  private let members: [String: Member]
+  private let departures: [NodeID: UInt64]
+  /// What the state does not remember of nodes; looked for together, once it is needed.
+  private var questions: Set<Question> = []
+  private var answers: [Question: UInt64]?
   /// Of all facts about availability, once one was asked for.
   private var availability: [String: UInt64?] = [:]
 
-  init(history: History, state: Cluster, index: UInt64) {
+  /// - Parameter facts: what will be asked for.
+  init(of facts: [Fact], history: History, state: Cluster, index: UInt64) {
     self.history = history
     self.state = state
     self.index = index
+    members = Dictionary(state.nodes.map { ($0.name, $0) }) { $1.isActive ? $1 : $0 }
+    departures = Dictionary(state.departed.map { ($0.node, $0.index) }) { first, _ in first }
+    for fact in facts {
+      guard let (member, field) = node(fact.path), member.wasControlPlane,
+        let matter = Matter(field: field)
+      else { continue }
+      questions.insert(Question(matter: matter, node: member.id))
+    }
   }
 
   /// The index of the event that a fact goes back to; nil if it is older than what is held.
@@ -95,7 +140,7 @@ private struct OriginSearch {
         ])?.index
     case "nodes": return try nodeOrigin(path)
     case "departed":
-      return parts.dropFirst().first.flatMap { NodeID($0) }.flatMap { state.departed($0)?.index }
+      return parts.dropFirst().first.flatMap { NodeID($0) }.flatMap { departures[$0] }
     case "tokens":
       guard let token = parts.dropFirst().first.flatMap({ TokenID($0) }).flatMap(state.token)
       else { return nil }
@@ -108,25 +153,27 @@ private struct OriginSearch {
     }
   }
 
-  /// Names may have dots: the field is what follows the last one.
+  /// The node that a path is about, and what of it. Names may have dots: the field is what follows
+  /// the last one.
+  private func node(_ path: String) -> (member: Member, field: Substring)? {
+    guard path.hasPrefix("nodes."), path != "nodes.count", let dot = path.lastIndex(of: ".") else {
+      return nil
+    }
+    let name = path[..<dot].dropFirst("nodes.".count)
+    return members[String(name)].map { ($0, path[path.index(after: dot)...]) }
+  }
+
   private mutating func nodeOrigin(_ path: String) throws -> UInt64? {
-    guard let dot = path.lastIndex(of: ".") else { return nil }
-    let name = path[path.index(path.startIndex, offsetBy: 6)..<dot]
-    guard let member = state.node(named: String(name)) else { return nil }
-    switch path[path.index(after: dot)...] {
-    case "datastoreRole": return try roleOrigin(member)
+    guard let (member, field) = node(path) else { return nil }
+    if let matter = Matter(field: field) { return try origin(of: matter, member) }
+    switch field {
     case "state":
       if case .left(let index, _) = member.state { return index }
       return member.joinIndex
     case "role": return member.roleIndex
-    case "suspectedSince":
-      return try newest([.nodeSuspected, .nodeRecovered, .nodeDemoted], of: member)
-    case "lostSince":
-      return try newest([.replicaLost, .replicaRefetched, .nodeDemoted], of: member)
     case "maintenance": return member.maintenance?.index
     case "kubeletCertificate": return member.certificate(.kubelet)?.index
     case "proxyCertificate": return member.certificate(.proxy)?.index
-    case "voteLentTo": return try roleOrigin(member)
     case "apiserverReady" where !member.isActive:
       if case .left(let index, _) = member.state { return index }
       return member.endpointIndex
@@ -137,35 +184,41 @@ private struct OriginSearch {
     }
   }
 
-  /// The newest event of those kinds that is about a node of the control plane, or once of it; else
-  /// that of its joining.
-  private mutating func newest(_ types: Set<EventType>, of member: Member) throws -> UInt64? {
-    guard member.wasControlPlane, !absent.contains(types) else { return member.joinIndex }
-    let found = try history.last(atOrBefore: index, types: types) { $0.concerns(member.id) }
-    if found == nil, try history.last(atOrBefore: index, types: types) == nil {
-      absent.insert(types)
-    }
-    return found?.index ?? member.joinIndex
+  /// The newest event about a node of the control plane, or once of it; else that of its joining.
+  private mutating func origin(of matter: Matter, _ member: Member) throws -> UInt64? {
+    guard member.wasControlPlane else { return member.joinIndex }
+    if answers == nil { answers = try answered() }
+    return answers?[Question(matter: matter, node: member.id)] ?? member.joinIndex
   }
 
-  private mutating func roleOrigin(_ member: Member) throws -> UInt64? {
-    guard member.wasControlPlane else { return member.joinIndex }
-    if let known = roles[member.id] { return known }
-    let found = try history.last(atOrBefore: index, types: RecordedEvent.assigning) {
-      $0.assigns(member.id)
+  /// All questions in one pass back over history.
+  private func answered() throws -> [Question: UInt64] {
+    var open = questions
+    var answers: [Question: UInt64] = [:]
+    let types = Set(open.map(\.matter)).reduce(into: Set()) { $0.formUnion($1.types) }
+    guard !open.isEmpty else { return [:] }
+    try history.backwards(from: index, types: types) { events in
+      for recorded in events.reversed() {
+        for matter in Matter.allCases where matter.types.contains(recorded.envelope.event.type) {
+          for node in recorded.envelope.event.nodes {
+            let question = Question(matter: matter, node: node)
+            guard matter != .role || recorded.assigns(node), open.remove(question) != nil
+            else { continue }
+            answers[question] = recorded.index
+          }
+        }
+      }
+      return !open.isEmpty
     }
-    let origin = found?.index ?? member.joinIndex
-    roles[member.id] = origin
-    return origin
+    return answers
   }
 
   private mutating func availabilityOrigin(_ path: String) throws -> UInt64? {
     if availability.isEmpty {
       let paths = Facts.availability(state).map(\.path)
-      let found = try history.lastChanges(ofAvailabilityAtOrBefore: index, count: paths.count) {
-        let (before, after) = (Facts.availability($0), Facts.availability($1))
-        return paths.indices.filter { before[$0] != after[$0] }
-      }
+      let found = try history.lastChanges(
+        ofAvailabilityAtOrBefore: index, count: paths.count, of: { Facts.availability($0) },
+        where: { before, after in paths.indices.filter { before[$0] != after[$0] } })
       for (path, event) in zip(paths, found) { availability[path] = .some(event?.index) }
     }
     return availability[path] ?? nil

@@ -22,7 +22,7 @@ package struct Difference: Sendable {
   package init(_ history: History, _ a: UInt64, _ b: UInt64) throws {
     from = (history.source.name, a)
     to = (history.source.name, b)
-    changes = FactChange.between(Facts(try history.state(at: a)), Facts(try history.state(at: b)))
+    changes = try FactChange.between(history.facts(at: a), history.facts(at: b))
     var events: [EventLine] = []
     let (low, high) = (min(a, b), max(a, b))
     let last = min(high, low + Self.listed)
@@ -39,7 +39,7 @@ package struct Difference: Sendable {
     from = (one.source.name, a)
     to = (other.source.name, b)
     fork = try Fork(one, other)
-    changes = FactChange.between(Facts(try one.state(at: a)), Facts(try other.state(at: b)))
+    changes = try FactChange.between(one.facts(at: a), other.facts(at: b))
     events = []
     moreEvents = 0
   }

@@ -16,6 +16,8 @@ package struct EventFilter: Hashable, Sendable {
   /// By recorded time; both ends are included.
   package var since: Timestamp?
   package var until: Timestamp?
+  /// Only these, whatever else is asked for; nil for all.
+  var indexes: Set<UInt64>?
 
   package init(
     from: UInt64 = 1, to: UInt64 = .max, type: String? = nil, node: String? = nil,
@@ -32,13 +34,14 @@ package struct EventFilter: Hashable, Sendable {
 
   /// Whether all events of the range are wanted.
   var isOpen: Bool {
-    type == nil && node == nil && actor == nil && since == nil && until == nil
+    type == nil && node == nil && actor == nil && since == nil && until == nil && indexes == nil
   }
 
   /// Whether an event is wanted; names are those of the states around it.
   func admits(_ recorded: RecordedEvent, before: Cluster, after: Cluster) -> Bool {
     let envelope = recorded.envelope
     guard recorded.index >= from, recorded.index <= to else { return false }
+    if let indexes, !indexes.contains(recorded.index) { return false }
     if let since, envelope.time < since { return false }
     if let until, envelope.time > until { return false }
     if let type {

@@ -65,7 +65,7 @@ package struct EventReader {
       guard count < limit, start > range.lowerBound else { break }
       end = start - 1
       // Where no state is stored each piece folds all that is before it: then there are few.
-      size = try history.source.checkpoint(atOrBefore: start) == nil ? size * 8 : 4096
+      size = try history.source.storedState(atOrBefore: start) == nil ? size * 8 : 4096
     }
     for piece in pieces.reversed() { for line in piece { try body(line) } }
   }
@@ -79,7 +79,7 @@ package struct EventReader {
     if folded != from - 1 || states == nil {
       states = nil
       if try history.knowsState(at: from - 1) {
-        let state = try history.state(at: from - 1)
+        let state = try history.state(at: from - 1, commands: false)
         states = (state, state)
       }
     }
@@ -94,23 +94,19 @@ package struct EventReader {
       guard states != nil else {
         done = entry.index
         guard filter.admits(recorded, before: nothing, after: nothing) else { return true }
-        return try body(EventLine(recorded, hash: hash(entry.index, history)))
+        return try body(EventLine(recorded, hash: history.source.hash(at: entry.index)))
       }
       var goesOn = true
       try History.apply(recorded, to: &states!.after)
       if filter.admits(recorded, before: states!.before, after: states!.after) {
         goesOn = try body(
           EventLine(
-            recorded, hash: hash(entry.index, history), before: states!.before,
+            recorded, hash: history.source.hash(at: entry.index), before: states!.before,
             after: states!.after))
       }
       try History.apply(recorded, to: &states!.before)
       done = entry.index
       return goesOn
     }
-  }
-
-  private func hash(_ index: UInt64, _ history: History) throws -> String {
-    try history.source.chainHash(at: index)?.description ?? ""
   }
 }

@@ -133,8 +133,8 @@ package struct ExportSource: HistorySource {
   }
 
   package var baseTerm: UInt64 { header.baseTerm }
-  package func storedStates() throws -> [UInt64] { [] }
-  package func checkpoint(atOrBefore index: UInt64) throws -> Cluster? { nil }
+  package func storedState(atOrBefore index: UInt64) throws -> UInt64? { nil }
+  package func checkpoint(atOrBefore index: UInt64, commands: Bool) throws -> Cluster? { nil }
 
   /// Hands out what is stored of each entry from `first` on.
   private func scan(from first: UInt64, _ body: (UInt64, [UInt8]) throws -> Bool) throws {

@@ -154,6 +154,13 @@ package struct Facts: Hashable, Sendable {
   }
 }
 
+extension History {
+  /// Everything that the state at an index says.
+  package func facts(at index: UInt64) throws -> Facts {
+    Facts(try state(at: index, commands: false))
+  }
+}
+
 extension Departed.How {
   /// `left`, `removed`, `removed by force`, `replaced by …` or `left behind`.
   package var words: String {

@@ -15,22 +15,24 @@ extension History {
   /// The newest event at an index or before that changed what may be lost, or what is asked for.
   func lastChange(
     ofAvailabilityAtOrBefore index: UInt64,
-    where differs: (_ before: Cluster, _ after: Cluster) -> Bool = { before, after in
-      let (old, new) = (HighAvailability(before), HighAvailability(after))
-      return old.canLose != new.canLose || old.isHighlyAvailable != new.isHighlyAvailable
-        || old.quorumHeld != new.quorumHeld
+    where differs: (_ before: HighAvailability, _ after: HighAvailability) -> Bool = {
+      $0.canLose != $1.canLose || $0.isHighlyAvailable != $1.isHighlyAvailable
+        || $0.quorumHeld != $1.quorumHeld
     }
   ) throws -> RecordedEvent? {
-    try lastChanges(ofAvailabilityAtOrBefore: index, count: 1) { before, after in
-      differs(before, after) ? [0] : []
-    }[0]
+    try lastChanges(
+      ofAvailabilityAtOrBefore: index, count: 1, of: { HighAvailability($0) },
+      where: { differs($0, $1) ? [0] : [] })[0]
   }
 
   /// The same for several questions at once.
-  /// - Parameter changed: which of the questions, from 0 to `count` - 1, are answered otherwise.
-  func lastChanges(
-    ofAvailabilityAtOrBefore index: UInt64, count: Int,
-    _ changed: (_ before: Cluster, _ after: Cluster) -> [Int]
+  /// - Parameters:
+  ///   - view: what of a state the questions are about: something that only the events which can
+  ///     change availability change, so that it is looked at after these alone.
+  ///   - changed: which of the questions, from 0 to `count` - 1, are answered otherwise.
+  func lastChanges<View>(
+    ofAvailabilityAtOrBefore index: UInt64, count: Int, of view: (Cluster) -> View,
+    where changed: (_ before: View, _ after: View) -> [Int]
   ) throws -> [RecordedEvent?] {
     var found = [RecordedEvent?](repeating: nil, count: count)
     var end = min(index, head)
@@ -39,21 +41,45 @@ extension History {
       let newest = try last(atOrBefore: end, types: Self.availabilityTypes)
     {
       end = newest.index
-      var start = max(first, end >= size ? end - size + 1 : 1)
-      if try !knowsState(at: start - 1) { start = end }
+      let start = try blockStart(before: end, size: size)
       guard try knowsState(at: start - 1) else { break }
-      var inBlock = [RecordedEvent?](repeating: nil, count: count)
-      try walk(from: start, through: end) { recorded, before, after in
-        guard Self.availabilityTypes.contains(recorded.envelope.event.type) else { return true }
-        for question in changed(before, after) { inBlock[question] = recorded }
-        return true
-      }
+      let inBlock = try changes(in: start...end, count: count, of: view, where: changed)
       for question in found.indices where found[question] == nil {
         found[question] = inBlock[question]
       }
       guard start > first else { break }
       end = start - 1
       size = min(size * 4, 16_384)
+    }
+    return found
+  }
+
+  /// Where a block of about that many events begins: after a stored state if one is near, since
+  /// what lies between is folded in any case.
+  private func blockStart(before end: UInt64, size: UInt64) throws -> UInt64 {
+    let start = max(first, end >= size ? end - size + 1 : 1)
+    guard start > 1 else { return start }
+    if let stored = try source.storedState(atOrBefore: start - 1), stored + 1 >= first {
+      return stored + 1
+    }
+    return first == 1 ? 1 : end
+  }
+
+  /// For each question the last event of the range that changed its answer.
+  private func changes<View>(
+    in range: ClosedRange<UInt64>, count: Int, of view: (Cluster) -> View,
+    where changed: (_ before: View, _ after: View) -> [Int]
+  ) throws -> [RecordedEvent?] {
+    var found = [RecordedEvent?](repeating: nil, count: count)
+    var state = try state(at: range.lowerBound - 1, commands: false)
+    var before = view(state)
+    try forEachEvent(from: range.lowerBound, through: range.upperBound) { recorded in
+      try Self.apply(recorded, to: &state)
+      guard Self.availabilityTypes.contains(recorded.envelope.event.type) else { return true }
+      let after = view(state)
+      for question in changed(before, after) { found[question] = recorded }
+      before = after
+      return true
     }
     return found
   }

@@ -83,26 +83,37 @@ package struct History: Sendable {
     atOrBefore index: UInt64, types: Set<EventType> = [],
     where fits: (RecordedEvent) throws -> Bool = { _ in true }
   ) throws -> RecordedEvent? {
+    var found: RecordedEvent?
+    try backwards(from: index, types: types) { events in
+      found = try events.last(where: fits)
+      return found == nil
+    }
+    return found
+  }
+
+  /// Hands out the events at `index` or before in blocks, the newest block first and growing, each
+  /// in order, until `body` returns false.
+  /// - Parameter types: only these are decoded and handed out; all if empty.
+  func backwards(
+    from index: UInt64, types: Set<EventType>, _ body: ([RecordedEvent]) throws -> Bool
+  ) throws {
     var end = min(index, head)
     var size: UInt64 = 64
     while end >= first, end > 0 {
       let start = max(first, end >= size ? end - size + 1 : 1)
-      var found: RecordedEvent?
+      var events: [RecordedEvent] = []
       try source.forEach(from: start, through: end) { entry in
         if !types.isEmpty, let type = Envelope.type(encoded: entry.payload), !types.contains(type) {
           return true
         }
         let recorded = try Self.event(entry)
-        if types.isEmpty || types.contains(recorded.envelope.event.type), try fits(recorded) {
-          found = recorded
-        }
+        if types.isEmpty || types.contains(recorded.envelope.event.type) { events.append(recorded) }
         return true
       }
-      if let found { return found }
+      guard try body(events) else { return }
       end = start - 1
       size = min(size * 2, 16_384)
     }
-    return nil
   }
 
   // MARK: States
@@ -110,15 +121,20 @@ package struct History: Sendable {
   /// Whether the state at an index can be known: what lies before `first` may be missing.
   package func knowsState(at index: UInt64) throws -> Bool {
     try first == 1
-      || source.checkpoint(atOrBefore: index).map { $0.lastIndex + 1 >= first } ?? false
+      || source.checkpoint(atOrBefore: index, commands: false).map { $0.lastIndex + 1 >= first }
+        ?? false
   }
 
   /// The state after the event at that index; 0 is the state before the first.
+  /// - Parameter commands: whether it is to remember which commands were carried out: no view
+  ///   shows them, and without them it is found in half the time.
   /// - Throws: `Unanswerable` if the source begins later or ends before.
-  package func state(at index: UInt64) throws -> Cluster {
+  package func state(at index: UInt64, commands: Bool = true) throws -> Cluster {
     guard index <= head else { throw missing(index) }
-    var state = Cluster()
-    if index > 0, let stored = try source.checkpoint(atOrBefore: index) { state = stored }
+    var state = Cluster(commands: commands)
+    if index > 0, let stored = try source.checkpoint(atOrBefore: index, commands: commands) {
+      state = stored
+    }
     guard state.lastIndex + 1 >= first else {
       throw Unanswerable(
         "the state at index \(index) is not known: \(source.name) begins at index \(first) and"

@@ -31,11 +31,12 @@ package protocol HistorySource: Sendable {
   /// The term of the entry before `firstIndex`; 0 if there is none.
   var baseTerm: UInt64 { get }
 
-  /// The indexes at which states are stored, in order.
-  func storedStates() throws -> [UInt64]
+  /// The newest index at that one or before at which a state is stored; nil if there is none.
+  func storedState(atOrBefore index: UInt64) throws -> UInt64?
 
   /// The newest stored state at that index or before; nil if there is none.
-  func checkpoint(atOrBefore index: UInt64) throws -> Cluster?
+  /// - Parameter commands: whether it is to remember which commands were carried out.
+  func checkpoint(atOrBefore index: UInt64, commands: Bool) throws -> Cluster?
 }
 
 /// The log of a node, up to an index that is known to be committed.
@@ -81,27 +82,36 @@ package struct LogSource: HistorySource {
 
   package var baseTerm: UInt64 { log.tip.base.term }
 
-  package func storedStates() throws -> [UInt64] {
-    var indexes: [UInt64] = []
-    var next = lastIndex
-    while let stored = try log.lastCheckpoint(atOrBefore: next) {
-      indexes.append(stored.index)
-      guard stored.index > 0 else { break }
-      next = stored.index - 1
-    }
-    return indexes.reversed()
+  package func storedState(atOrBefore index: UInt64) throws -> UInt64? {
+    try log.checkpointIndex(atOrBefore: min(index, lastIndex))
   }
 
   /// One that cannot be read (another version wrote it) is passed over: it only saves time.
-  package func checkpoint(atOrBefore index: UInt64) throws -> Cluster? {
+  package func checkpoint(atOrBefore index: UInt64, commands: Bool) throws -> Cluster? {
     var next = min(index, lastIndex)
     while let stored = try log.lastCheckpoint(atOrBefore: next) {
-      if let cluster = try? Cluster(packed: stored.bytes), cluster.lastIndex == stored.index {
-        return cluster
-      }
+      let cluster = try? Cluster(packed: stored.bytes, commands: commands)
+      if let cluster, cluster.lastIndex == stored.index { return cluster }
       guard stored.index > 0 else { break }
       next = stored.index - 1
     }
     return nil
+  }
+}
+
+extension HistorySource {
+  /// Hex of the chain hash at an index; empty if it is not known.
+  func hash(at index: UInt64) throws -> String { try chainHash(at: index)?.description ?? "" }
+
+  /// The indexes at which states are stored, in order.
+  package func storedStates() throws -> [UInt64] {
+    var indexes: [UInt64] = []
+    var next = lastIndex
+    while let stored = try storedState(atOrBefore: next) {
+      indexes.append(stored)
+      guard stored > 0 else { break }
+      next = stored - 1
+    }
+    return indexes.reversed()
   }
 }

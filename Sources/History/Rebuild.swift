@@ -34,7 +34,7 @@ package struct Rebuild: Sendable {
     try source.forEach(from: history.first, through: last) { entry in
       try History.apply(History.event(entry), to: &state)
       if entry.index == stored.first {
-        if try source.checkpoint(atOrBefore: entry.index) != state {
+        if try source.checkpoint(atOrBefore: entry.index, commands: true) != state {
           difference =
             "the state stored at index \(entry.index) is not what its events make; they agreed at "
             + "index \(agreed)"

@@ -22,7 +22,7 @@ package struct Showing: Sendable {
   /// - Throws: as the history does.
   package init(_ history: History, index: UInt64) throws {
     var shown: (EventLine, [FactChange], [Cause], [View])?
-    let hash = try history.source.chainHash(at: index)?.description ?? ""
+    let hash = try history.source.hash(at: index)
     try history.walk(from: index, through: index) { recorded, before, after in
       shown = (
         EventLine(recorded, hash: hash, before: before, after: after),
@@ -144,9 +144,21 @@ extension History {
         rest.removeFirst()
       }
       var reader = EventReader()
-      try reader.lines(EventFilter(from: first, to: last), of: self) {
-        if indexes.contains($0.recorded.index) { found[$0.recorded.index] = $0 }
-      }
+      var filter = EventFilter(from: first, to: last)
+      filter.indexes = indexes
+      try reader.lines(filter, of: self) { found[$0.recorded.index] = $0 }
+    }
+    return found
+  }
+
+  /// Several events without what they meant: no state is needed but a later one, which knows names.
+  func plainLines(at indexes: Set<UInt64>, names later: Cluster) throws -> [UInt64: EventLine] {
+    var found: [UInt64: EventLine] = [:]
+    for index in indexes {
+      let recorded = try event(at: index)
+      found[index] = EventLine(
+        recorded, hash: try source.hash(at: index),
+        actorName: NodeID(recorded.envelope.actor).map { later.name(of: $0) })
     }
     return found
   }

@@ -18,7 +18,7 @@ package struct Why: Sendable {
 
   /// - Parameter question: `ha`, `endpoints`, or a node's name or id, departed ones included.
   package init(_ history: History, _ question: String, at index: UInt64) throws {
-    let state = try history.state(at: index)
+    let state = try history.state(at: index, commands: false)
     guard state.isFormed else {
       throw Unanswerable("there is no cluster at index \(index) yet")
     }
@@ -38,23 +38,25 @@ package struct Why: Sendable {
   private static func chain(
     _ history: History, _ ends: [(index: UInt64?, words: String)], depth: Int = 4
   ) throws -> [Step] {
-    var known: [UInt64: String] = [:]
+    var known: [UInt64: Step] = [:]
     var open = ends.compactMap { end in
       end.index.flatMap { $0 >= history.first ? (index: $0, words: end.words, depth: 0) : nil }
     }
     while let next = open.popLast() {
-      if let words = known[next.index], !words.isEmpty { continue }
-      known[next.index] = next.words
-      guard next.depth < depth else { continue }
-      let before = try history.state(at: next.index - 1)
-      for cause in try history.causes(of: history.event(at: next.index), before: before)
-      where known[cause.index] == nil {
-        open.append((cause.index, "it " + cause.words, next.depth + 1))
+      if known[next.index] != nil { continue }
+      let hash = try history.source.hash(at: next.index)
+      try history.walk(from: next.index, through: next.index) { recorded, before, after in
+        known[next.index] = Step(
+          line: EventLine(recorded, hash: hash, before: before, after: after), words: next.words)
+        guard next.depth < depth else { return false }
+        for cause in try history.causes(of: recorded, before: before)
+        where known[cause.index] == nil {
+          open.append((cause.index, "it " + cause.words, next.depth + 1))
+        }
+        return false
       }
     }
-    return try known.sorted { $0.key < $1.key }.map {
-      Step(line: try history.line(at: $0.key), words: $0.value)
-    }
+    return known.sorted { $0.key < $1.key }.map(\.value)
   }
 
   // MARK: High availability
@@ -84,7 +86,7 @@ package struct Why: Sendable {
     if !available.isHighlyAvailable {
       // What may be lost can change more than once after high availability is gone.
       let loss = try history.lastChange(ofAvailabilityAtOrBefore: state.lastIndex) {
-        HighAvailability($0).isHighlyAvailable && !HighAvailability($1).isHighlyAvailable
+        $0.isHighlyAvailable && !$1.isHighlyAvailable
       }
       if let loss {
         verdict.append(
@@ -95,11 +97,9 @@ package struct Why: Sendable {
         verdict.append("it has never been highly available, as recorded")
       }
     }
+    let roles = try history.roleOrigins(of: state.voters, atOrBefore: state.lastIndex)
     for voter in state.nodes(.voter) {
-      let role = try history.last(atOrBefore: state.lastIndex, types: RecordedEvent.assigning) {
-        $0.assigns(voter.id)
-      }
-      ends.append((role?.index ?? voter.joinIndex, "\(voter.name) votes since then"))
+      ends.append((roles[voter.id] ?? voter.joinIndex, "\(voter.name) votes since then"))
       if voter.isSuspected {
         let suspected = try history.lastSuspicion(of: voter.id, before: state.lastIndex + 1)
         ends.append((suspected?.index, "\(voter.name) does not count since then"))
@@ -241,6 +241,24 @@ package struct Why: Sendable {
           chain.map { .object([("event", $0.line.document), ("words", .text($0.words))]) })
       ),
     ])
+  }
+}
+
+extension History {
+  /// For each of the nodes the newest event that gave it its role, in one pass back over history.
+  fileprivate func roleOrigins(
+    of nodes: [NodeID], atOrBefore index: UInt64
+  ) throws -> [NodeID: UInt64] {
+    var origins: [NodeID: UInt64] = [:]
+    try backwards(from: index, types: RecordedEvent.assigning) { events in
+      for recorded in events.reversed() {
+        for node in nodes where origins[node] == nil && recorded.assigns(node) {
+          origins[node] = recorded.index
+        }
+      }
+      return origins.count < nodes.count
+    }
+    return origins
   }
 }
 

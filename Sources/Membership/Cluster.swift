@@ -36,8 +36,12 @@ package struct Cluster: Equatable, Sendable {
   package internal(set) var sessions: Sessions
 
   /// The state before the first event.
-  package init() {
-    self.init(id: ClusterID(0), incarnation: 0, formed: Timestamp(milliseconds: 0))
+  /// - Parameter commands: whether it will remember which commands were carried out. One that does
+  ///   not is to be looked at: it must decide nothing.
+  package init(commands: Bool = true) {
+    self.init(
+      id: ClusterID(0), incarnation: 0, formed: Timestamp(milliseconds: 0),
+      sessions: Sessions(kept: commands))
   }
 
   /// A state from its parts, as a checkpoint kept them. `nodes` in the order of joining.

@@ -43,10 +43,16 @@ package struct Sessions: Equatable, Sendable {
   /// The latest moment at which a forgotten id was drawn; nil while nothing is forgotten.
   package private(set) var forgotten: Timestamp?
 
-  package init() {}
+  /// Whether anything is recorded.
+  private let isKept: Bool
+
+  /// - Parameter kept: whether commands are remembered at all: by a state that only is looked at
+  ///   they need not be, and they are most of what folding an event costs.
+  package init(kept isKept: Bool = true) { self.isKept = isKept }
 
   /// From a checkpoint: `sessions` as `all` gave them.
   package init(restoring sessions: [Session], forgotten: Timestamp?) {
+    isKept = true
     kept = sessions
     places.reserveCapacity(sessions.count)
     for (place, session) in sessions.enumerated() { places[session.command] = place }
@@ -70,6 +76,7 @@ package struct Sessions: Equatable, Sendable {
 
   /// An event of that command happened.
   mutating func record(_ envelope: Envelope, at index: UInt64) {
+    guard isKept else { return }
     forgive(until: envelope.time)
     func value(_ place: inout Int) -> Int { place }
     let next = dropped + kept.count

@@ -54,7 +54,8 @@ extension Cluster {
   }
 
   /// Reads what `packed` wrote. Throws `Malformed` for anything else, one flipped bit included.
-  package init(packed bytes: [UInt8]) throws(Malformed) {
+  /// - Parameter commands: whether to remember which commands were carried out (`Cluster.init`).
+  package init(packed bytes: [UInt8], commands: Bool = true) throws(Malformed) {
     let end = bytes.count - 8
     guard end > 0 else { throw .invalid("Checkpoint", why: "is cut short") }
     var tail = PackedReader(bytes, end..<bytes.count, "Checkpoint")
@@ -65,11 +66,11 @@ extension Cluster {
     guard try input.number() == Self.checkpointVersion else {
       throw .invalid("Checkpoint", why: "is of another version")
     }
-    try self.init(&input)
+    try self.init(&input, commands: commands)
     guard input.isAtEnd else { throw input.invalid("goes on") }
   }
 
-  private init(_ input: inout PackedReader) throws(Malformed) {
+  private init(_ input: inout PackedReader, commands: Bool) throws(Malformed) {
     let id = ClusterID(try input.fixed())
     let incarnation = try input.number()
     let formed = try input.time()
@@ -90,18 +91,14 @@ extension Cluster {
     let lastIndex = try input.number()
     let lastTime = try input.time()
     let endpointIndex = try input.number()
-    var sessions: [Sessions.Session] = []
-    let sessionCount = try input.count()
-    sessions.reserveCapacity(min(sessionCount, Sessions.limit))
-    for _ in 0..<sessionCount { sessions.append(try input.session(after: sessions.last)) }
-    let forgotten = try input.flag() ? try input.time() : nil
+    let sessions = try input.sessions(kept: commands)
     try input.certificates(&nodes)
     self.init(
       id: id, incarnation: incarnation, formed: formed, nodes: nodes, departed: departed,
       tokens: tokens, leader: leader, term: term, joint: joint, departure: departure,
       policy: policy, policyIndex: policyIndex, lastIndex: lastIndex, lastTime: lastTime,
       endpointIndex: endpointIndex,
-      sessions: Sessions(restoring: sessions, forgotten: forgotten))
+      sessions: sessions)
   }
 }
 
@@ -353,7 +350,27 @@ extension PackedReader {
     return policy
   }
 
-  fileprivate mutating func session(
+  /// What is remembered of commands, or only what stands after it.
+  fileprivate mutating func sessions(kept isKept: Bool) throws(Malformed) -> Sessions {
+    let count = try count()
+    var sessions: [Sessions.Session] = []
+    if isKept {
+      sessions.reserveCapacity(min(count, Sessions.limit))
+      for _ in 0..<count { sessions.append(try session(after: sessions.last)) }
+    } else {
+      for _ in 0..<count { try passOverSession() }
+    }
+    let forgotten = try flag() ? try time() : nil
+    return isKept
+      ? Sessions(restoring: sessions, forgotten: forgotten) : Sessions(kept: false)
+  }
+
+  private mutating func passOverSession() throws(Malformed) {
+    for _ in 0..<5 { _ = try number() }
+    for _ in 0..<2 { _ = try fixed() }
+  }
+
+  private mutating func session(
     after previous: Sessions.Session?
   ) throws(Malformed) -> Sessions.Session {
     let first = (previous?.first ?? 0) &+ (try number())

@@ -18,7 +18,8 @@ struct BlameCommand: AsyncParsableCommand {
     let past = try await origin.open()
     let history = past.history
     let index = try moment.at?.index(in: history, now: past.now) ?? history.head
-    let lines = try Blame.lines(history, at: index, path: path)
+    let lines = try Blame.lines(
+      history, at: index, path: path, effects: output.format != .pretty)
     output.print(Blame.text(lines), Blame.document(lines))
   }
 }

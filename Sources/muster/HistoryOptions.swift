@@ -47,9 +47,10 @@ struct AtOption: ParsableArguments {
   var at: Selector?
 
   /// The state at that moment, or at HEAD.
-  func state(_ past: Chronicle) throws -> Cluster {
+  /// - Parameter commands: whether something is to be decided on it.
+  func state(_ past: Chronicle, commands: Bool = false) throws -> Cluster {
     let history = past.history
     let index = try at?.index(in: history, now: past.now) ?? history.head
-    return try history.state(at: index)
+    return try history.state(at: index, commands: commands)
   }
 }

@@ -19,6 +19,12 @@ import Testing
       let history = History(source)
       for index in story.states.indices {
         #expect(try history.state(at: UInt64(index)) == story.states[index])
+        let bare = try history.state(at: UInt64(index), commands: false)
+        #expect(bare.sessions.all.isEmpty && bare.tokens == story.states[index].tokens)
+        let now = story.states[index].lastTime
+        #expect(
+          ProjectionDigests.texts(bare, now: now).map(\.text)
+            == ProjectionDigests.texts(story.states[index], now: now).map(\.text))
       }
     }
   }

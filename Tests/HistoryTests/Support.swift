@@ -35,14 +35,17 @@ struct MemorySource: HistorySource {
   }
 
   var baseTerm: UInt64 { 0 }
-  func storedStates() throws -> [UInt64] { stored.keys.sorted() }
+  func storedState(atOrBefore index: UInt64) throws -> UInt64? {
+    stored.keys.filter { $0 <= index }.max()
+  }
 
   func chainHash(at index: UInt64) throws -> ChainHash? {
     index <= lastIndex ? hashes[Int(index)] : nil
   }
 
-  func checkpoint(atOrBefore index: UInt64) throws -> Cluster? {
-    stored.keys.filter { $0 <= index }.max().flatMap { stored[$0] }
+  func checkpoint(atOrBefore index: UInt64, commands: Bool) throws -> Cluster? {
+    let found = stored.keys.filter { $0 <= index }.max().flatMap { stored[$0] }
+    return commands ? found : try found.map { try Cluster(packed: $0.packed(), commands: false) }
   }
 }
 

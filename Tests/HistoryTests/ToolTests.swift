@@ -161,6 +161,36 @@ import Testing
     }
   }
 
+  @Test("Blame says the same wherever states are stored, and with what the events meant")
+  func blameBesideStoredStates() throws {
+    var story = try Story.life()
+    try story.goOn()
+    // One that acted under its id.
+    story.append(
+      Envelope(
+        time: story.now, command: CommandID(high: 9, low: 9), fingerprint: 0,
+        actor: NodeID(202).description,
+        event: .nodeSuspected(NodeSuspected(node: NodeID(203)))))
+    let plain = try Blame.lines(story.history, at: story.history.head, path: "")
+    for spacing in [1, 3, 10, 40] {
+      var source = story.source
+      for index in stride(from: spacing, to: story.states.count, by: spacing) {
+        source.stored[UInt64(index)] = story.states[index]
+      }
+      let history = History(source)
+      for effects in [false, true] {
+        let lines = try Blame.lines(history, at: history.head, path: "", effects: effects)
+        #expect(Blame.text(lines) == Blame.text(plain))
+        #expect(lines.allSatisfy { ($0.origin.effect != nil) == effects })
+      }
+    }
+    #expect(Blame.text(plain).contains("n202  node.suspected"))
+    let told = try story.history.lines()
+    for line in try Blame.lines(story.history, at: story.history.head, path: "", effects: true) {
+      #expect(line.origin.effect == told[Int(line.origin.recorded.index) - 1].effect)
+    }
+  }
+
   @Test("Two histories that part are told where, with both events")
   func fork() throws {
     let story = try Story.life()

@@ -77,6 +77,14 @@ struct CheckpointTests {
     #expect(try Cluster(packed: Cluster().packed()) == Cluster())
   }
 
+  @Test("without the commands, if they are not asked for")
+  func bare() throws {
+    let read = try Cluster(packed: everything.packed(), commands: false)
+    #expect(!everything.sessions.all.isEmpty && read.sessions == Sessions())
+    #expect(read.nodes == everything.nodes && read.tokens == everything.tokens)
+    #expect(read.departed == everything.departed && read.lastIndex == everything.lastIndex)
+  }
+
   @Test("with sessions of any ids, indexes and times")
   func sessions() throws {
     var random = SystemRandomNumberGenerator()
@@ -95,6 +103,8 @@ struct CheckpointTests {
         id: Samples.cluster, incarnation: 1, formed: Timestamp(milliseconds: 0),
         sessions: Sessions(restoring: sessions, forgotten: nil))
       #expect(try Cluster(packed: state.packed()).sessions.all == sessions)
+      let bare = try Cluster(packed: state.packed(), commands: false)
+      #expect(bare == Cluster(id: state.id, incarnation: 1, formed: state.formed))
     }
   }
 
