@@ -299,8 +299,8 @@ extension Daemon {
         throw APIError(
           "timed out: this node is a member since index \(answer.index), but the log has not "
             + "arrived (\(applied) of \(answer.index) events). It goes on by itself, and the same "
-            + "command again waits for it; `muster doctor` says what keeps this node and the others "
-            + "apart", code: "timed-out", exitCode: 7)
+            + "command again waits for it; `muster doctor` says what keeps this node and the "
+            + "others apart", code: "timed-out", exitCode: 7)
       }
       if told != applied {
         report(

@@ -112,7 +112,8 @@ extension Daemon {
     }
     let next =
       "the same command again finishes it, and so does the agent when it starts next. To leave "
-      + "without the others: `muster leave --local`; they must then run `muster remove-node \(settings.name)`"
+      + "without the others: `muster leave --local`; they must then run "
+      + "`muster remove-node \(settings.name)`"
     switch outcome {
     case .committed(_, let last): intent.index = last
     case .refused("node-unknown", _, _):
