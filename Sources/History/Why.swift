@@ -61,6 +61,17 @@ package struct Why: Sendable {
 
   // MARK: High availability
 
+  /// Adds what a running agent sees at the moment, where that is not what the log recorded: only a
+  /// leader records, and there may be none.
+  package mutating func add(isHigh: Bool, isQuorumHeld: Bool, by name: String) {
+    let recorded = verdict.first == "high-availability: yes"
+    guard recorded != isHigh || !isQuorumHeld else { return }
+    verdict.insert(
+      "high-availability now: \(isHigh ? "yes" : "no"), as \(name) sees it"
+        + (isQuorumHeld ? "" : "; no quorum is in its reach, so nothing newer is recorded here")
+        + ". The log, which does not know of that yet, says:", at: 0)
+  }
+
   private static func availability(_ history: History, _ state: Cluster) throws -> Why {
     let available = HighAvailability(state)
     var verdict = [

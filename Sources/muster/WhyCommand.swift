@@ -18,7 +18,12 @@ struct WhyCommand: AsyncParsableCommand {
     let past = try await origin.open()
     let history = past.history
     let index = try moment.at?.index(in: history, now: past.now) ?? history.head
-    let why = try Why(history, question, at: index)
+    var why = try Why(history, question, at: index)
+    if moment.at == nil, ["ha", "high-availability"].contains(question),
+      let seen = await past.availability()
+    {
+      why.add(isHigh: seen.isHigh, isQuorumHeld: seen.isQuorumHeld, by: seen.by)
+    }
     output.print(why.text, why.document)
   }
 }

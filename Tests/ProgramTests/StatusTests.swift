@@ -104,6 +104,8 @@ extension Program {
     func quorumLost() async throws {
       try await onStage { stage in
         let nodes = try await stage.cluster(3)
+        let recorded = "high-availability: yes\n"
+        #expect(try await nodes[0].succeed("why", "ha").hasPrefix(recorded))
         nodes[1].kill()
         nodes[2].kill()
         try await eventually("it has no contact to a leader") {
@@ -114,6 +116,9 @@ extension Program {
         let text = try await nodes[0].succeed("status")
         #expect(text.contains("can lose: unknown, no contact to a leader\n"))
         #expect(text.contains("next: 2 of 3 voters must reach one another"))
+        let why = try await nodes[0].succeed("why", "ha")
+        #expect(why.hasPrefix("high-availability now: no, as n1 sees it; no quorum"), "\(why)")
+        #expect(why.contains(recorded))
         let told = try await nodes[0].run("nodes")
         #expect(told.code == 0)
         #expect(told.err.hasPrefix("warning: no contact to a leader"), "\(told)")

@@ -111,6 +111,21 @@ package struct Chronicle: Sendable {
     return (Set(names), status.answeredBy ?? "the agent")
   }
 
+  /// How available the running agent sees its cluster, and its name; nil if none runs, or if it has
+  /// no log of its own.
+  package func availability() async -> (isHigh: Bool, isQuorumHeld: Bool, by: String)? {
+    struct Status: Decodable {
+      var highAvailability: Bool
+      var quorumHeld: Bool
+      var answeredBy: String?
+    }
+    guard let directory, position != nil,
+      let status = try? await LocalClient(directory).call(
+        "GET", "/v1/status?format=json", timeout: .seconds(3), as: Status.self)
+    else { return nil }
+    return (status.highAvailability, status.quorumHeld, status.answeredBy ?? "the agent")
+  }
+
   // MARK: Views of a moment
 
   /// The first line of every answer about the past.
