@@ -26,9 +26,9 @@ extension Daemon {
           }
         }
       }
-      var problems: [(Address, String)] = []
-      for await problem in group { if let problem { problems.append(problem) } }
-      return problems.min { $0.0 < $1.0 }?.1
+      var problems: [Address: String] = [:]
+      for await case let (place, problem)? in group { problems[place] = problem }
+      return places.lazy.compactMap { problems[$0] }.first
     }
     guard let problem else { return nil }
     let said = "\(record.name) is not reachable from \(settings.name): \(problem)"
