@@ -24,6 +24,9 @@ struct Clocks: Sendable {
   /// How far the own clock is ahead of the median, in milliseconds; nil if no majority is heard.
   private(set) var skew: Int64?
 
+  /// The own clock when it was last looked at.
+  private var last: Clock?
+
   /// Whether the own clock is wrong.
   var isWrong: Bool { (skew ?? 0).magnitude > UInt64(Self.limit) }
 
@@ -38,6 +41,21 @@ struct Clocks: Sendable {
   /// The time to stamp with.
   func corrected(_ wall: Timestamp) -> Timestamp {
     isWrong ? Timestamp(milliseconds: wall.milliseconds &- (skew ?? 0)) : wall
+  }
+
+  /// Looks at the own clock. One that was set, which is seen by the time that passed, is so much
+  /// further from all others, before any of them can say so.
+  mutating func look(_ clock: Clock) {
+    defer { last = clock }
+    guard let last, clock.wall.milliseconds.magnitude < 1 << 50,
+      last.wall.milliseconds.magnitude < 1 << 50
+    else { return }
+    let passed = Int64(
+      clamping: (max(clock.monotonic, last.monotonic) - last.monotonic) / 1_000_000)
+    let step = clock.wall.milliseconds - last.wall.milliseconds &- passed
+    guard step.magnitude > 1000 else { return }
+    for peer in offsets.keys { offsets[peer]?.ahead &-= step }
+    skew = skew.map { $0 &+ step }
   }
 
   /// A peer told its time.

@@ -129,6 +129,7 @@ package struct Replica: Sendable {
   package mutating func step(_ input: ReplicaInput, at clock: Clock) {
     guard stoppedBy == nil else { return }
     ownWall = clock.wall
+    clocks.look(clock)
     now = Clock(monotonic: clock.monotonic, wall: clocks.corrected(clock.wall))
     switch input {
     case .tick:

@@ -34,7 +34,10 @@ extension Program {
         if number > 1 { try await stage.nodes[0].admit(node) }
       }
       let nodes = stage.nodes
-      try await eventually("three vote") { try await nodes[0].status().highAvailability }
+      try await eventually("three vote, and nothing is under way") {
+        let status = try await nodes[0].status()
+        return status.highAvailability && status.pending == nil
+      }
       return (nodes, set)
     }
 
@@ -141,7 +144,10 @@ extension Program {
         if let first = nodes.first { try await first.admit(node, worker: number > 3) }
         nodes.append(node)
       }
-      try await eventually("three vote") { try await nodes[0].status().highAvailability }
+      try await eventually("three vote, and nothing is under way") {
+        let status = try await nodes[0].status()
+        return status.highAvailability && status.pending == nil
+      }
       return nodes
     }
 
@@ -154,8 +160,9 @@ extension Program {
         let nodes = try await cluster(stage, network)
         var acknowledged: [String] = []
         func append() async throws {
-          for node in nodes {
-            let answer = try await node.run("add-node", "--timeout", "30s")
+          // Whoever is cut off says so after a while; the others go on.
+          for node in nodes + nodes + nodes {
+            let answer = try await node.run("add-node", "--timeout", "5s")
             guard answer.code == 0, let id = answer.out.split(separator: " ").last else { continue }
             acknowledged.append(String(id.prefix(10)))
             return
@@ -178,7 +185,8 @@ extension Program {
           network.mend(3)
           try await append()
         }
-        try await eventually("it is whole again") {
+        // Who was suspected counts again only once it has been in contact for a while.
+        try await eventually("it is whole again", within: .seconds(120)) {
           for node in nodes where try await !node.status().highAvailability { return false }
           return true
         }

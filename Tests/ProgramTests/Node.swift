@@ -53,7 +53,9 @@ final class Node {
   func stop() async throws -> Int32 {
     guard let agent else { return 0 }
     _ = Foundation.kill(agent.id, SIGTERM)
-    return try await agent.ended(within: .seconds(30)).code
+    let code = try await agent.ended(within: .seconds(30)).code
+    if code != 0 { print("--- \(name) ended with \(code):\n\(log.suffix(4000))") }
+    return code
   }
 
   /// Ends the agent with SIGKILL.

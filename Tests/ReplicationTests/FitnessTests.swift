@@ -55,6 +55,20 @@ struct FitnessTests {
     #expect(newest < bench.walls[1] + 10_000)
   }
 
+  @Test("when its clock is set a year ahead, and what it decides at once has the others' time")
+  func clockSet() {
+    let bench = Bench(3)
+    for _ in 0..<12 { bench.advance(100_000_000) }
+    #expect(leader(bench) == 0)
+    bench.walls[0] += Self.year
+    // Before anybody can have told it.
+    let caller = bench.ask(0, .issueToken(bench.token(9, uses: 1)))
+    for _ in 0..<12 { bench.advance(100_000_000) }
+    #expect(bench.isCommitted(caller))
+    #expect(bench.replicas[1].cluster.lastTime.milliseconds < bench.walls[1] + 10_000)
+    #expect(leader(bench).map { $0 != 0 } == true)
+  }
+
   @Test("A node with a wrong clock that is elected all the same stamps with the others' time")
   func electedWithWrongClock() {
     let bench = Bench(3)
