@@ -181,14 +181,7 @@ extension Program {
             "failureDomain": "1", "version": "9.9.9", "eventFormat": \(format), \
             "clock": \(milliseconds), "dryRun": false}
             """
-          let answer = try await Tool(
-            "curl",
-            [
-              "--silent", "--insecure", "--cert", node.data + "/identity/node.crt", "--key",
-              node.data + "/identity/node.key", "--data", body,
-              "https://\(cluster.address):25000/v1/join",
-            ], stage.folder
-          ).ended().out
+          let answer = try await node.post(body, to: cluster, "/v1/join")
           #expect(answer.contains("\"code\":\"version\"") && answer.contains("\"exitCode\":6"))
           #expect(
             answer.contains("format \(format)") && answer.contains("writes 1"), "\(answer)")

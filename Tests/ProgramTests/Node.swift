@@ -109,6 +109,17 @@ final class Node {
     }
   }
 
+  /// The answer of that node's cluster port to a request that proves this one's key, by curl.
+  func post(_ body: String, to host: Node, _ path: String) async throws -> String {
+    try await Tool(
+      "curl",
+      [
+        "--silent", "--insecure", "--cert", data + "/identity/node.crt", "--key",
+        data + "/identity/node.key", "--data", body, "https://\(host.address):25000\(path)",
+      ], folder
+    ).ended().out
+  }
+
   /// A connection string for one more node.
   func invitation(_ flags: String...) async throws -> String {
     let outcome = try await Program.Running(

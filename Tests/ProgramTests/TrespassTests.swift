@@ -22,14 +22,7 @@ extension Program {
         "datastoreAddress": "\(node.address):19001", "extraAddresses": [], "failureDomain": "1", \
         "version": "0.1.0", "eventFormat": 1, "clock": \(clock), "dryRun": false}
         """
-      return try await Tool(
-        "curl",
-        [
-          "--silent", "--insecure", "--cert", node.data + "/identity/node.crt", "--key",
-          node.data + "/identity/node.key", "--data", body,
-          "https://\(host.address):25000/v1/join",
-        ], node.folder
-      ).ended().out
+      return try await node.post(body, to: host, "/v1/join")
     }
 
     @Test("A worker that asks to be a control-plane node is given no key, whatever it sends")

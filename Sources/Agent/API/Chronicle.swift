@@ -93,37 +93,37 @@ package struct Chronicle: Sendable {
 
   // MARK: What the agent sees
 
-  /// Nodes that the running agent does not reach, and its name; nil if none runs.
-  package func unreachable() async -> (names: Set<String>, by: String)? {
-    struct Status: Decodable {
-      struct Node: Decodable {
-        var name: String
-        var status: String
-      }
-      var nodes: [Node]
-      var answeredBy: String?
+  /// What tools of history read of the status of a running agent.
+  private struct Status: Decodable {
+    struct Node: Decodable {
+      var name: String
+      var status: String
     }
-    guard let directory, position != nil,
-      let status = try? await LocalClient(directory).call(
-        "GET", "/v1/status?format=json", timeout: .seconds(3), as: Status.self)
-    else { return nil }
-    let names = status.nodes.filter { $0.status == "NotReady" }.map(\.name)
-    return (Set(names), status.answeredBy ?? "the agent")
+    var nodes: [Node]
+    var highAvailability: Bool
+    var quorumHeld: Bool
+    var answeredBy: String?
+
+    var by: String { answeredBy ?? "the agent" }
   }
 
-  /// How available the running agent sees its cluster, and its name; nil if none runs, or if it has
-  /// no log of its own.
-  package func availability() async -> (isHigh: Bool, isQuorumHeld: Bool, by: String)? {
-    struct Status: Decodable {
-      var highAvailability: Bool
-      var quorumHeld: Bool
-      var answeredBy: String?
+  /// Nil if no agent runs, or if it has no log of its own.
+  private func status() async -> Status? {
+    guard let directory, position != nil else { return nil }
+    return try? await LocalClient(directory).call(
+      "GET", "/v1/status?format=json", timeout: .seconds(3))
+  }
+
+  /// Nodes that the running agent does not reach, and its name; nil if none runs.
+  package func unreachable() async -> (names: Set<String>, by: String)? {
+    await status().map { status in
+      (Set(status.nodes.filter { $0.status == "NotReady" }.map(\.name)), status.by)
     }
-    guard let directory, position != nil,
-      let status = try? await LocalClient(directory).call(
-        "GET", "/v1/status?format=json", timeout: .seconds(3), as: Status.self)
-    else { return nil }
-    return (status.highAvailability, status.quorumHeld, status.answeredBy ?? "the agent")
+  }
+
+  /// How available the running agent sees its cluster, and its name; nil if none runs.
+  package func availability() async -> (isHigh: Bool, isQuorumHeld: Bool, by: String)? {
+    await status().map { ($0.highAvailability, $0.quorumHeld, $0.by) }
   }
 
   // MARK: Views of a moment

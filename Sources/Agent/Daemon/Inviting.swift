@@ -53,7 +53,10 @@ extension Daemon {
       appended = try await append(.issueToken(draft.token), id: id, actor: actor, timeout: timeout)
       invitations.withLock { $0.forget(id) }
     } catch {
-      if (error as? APIError)?.exitCode != 7 { invitations.withLock { $0.forget(id) } }
+      // Whoever went away meanwhile, or was told of no outcome, may ask again.
+      if let refusal = error as? APIError, refusal.exitCode != 7 {
+        invitations.withLock { $0.forget(id) }
+      }
       throw error
     }
     return Invitation(
