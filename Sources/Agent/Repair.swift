@@ -76,7 +76,7 @@ package struct Repair: Sendable {
       }
       // No more than the file has room for: a flipped bit is not a promise.
       let size = try EventLog.dataSize(of: log)
-      let last = min(claim?.last ?? 0, found.good.saturatingAdd(UInt64(size / 45)))
+      let last = min(claim?.last ?? 0, found.good.saturatingAdd(UInt64(size / 24)))
       promised.commit = max(promised.commit, claim?.lost ?? 0, last, found.good)
       return promised
     } catch {

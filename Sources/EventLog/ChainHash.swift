@@ -5,10 +5,11 @@ package import Raft
 /// SHA-256 over an entry and the hash before it: equal hashes at an index mean equal logs up to
 /// there, and no flipped bit in an entry goes unseen (LMDB's pages have no checksums).
 ///
-///     hash(n) = SHA-256( hash(n - 1) ‖ n, 8 bytes big-endian ‖ body(n) )
+///     hash(n) = SHA-256( hash(n - 1) ‖ n (8) ‖ term (8) ‖ kind (1)
+///                        ‖ size of the change, 0 if nil (4) ‖ change ‖ payload )
 ///     hash(0) = 32 zero bytes
 ///
-/// where the body is what is stored of the entry, byte for byte (`StoredEntry`).
+/// with numbers big-endian and the change as `EntryLayout` has it, whatever the layout.
 package struct ChainHash: Hashable, Sendable, CustomStringConvertible {
   package static let size = 32
   package static let genesis = ChainHash(words: .zero)
@@ -50,43 +51,34 @@ package struct ChainHash: Hashable, Sendable, CustomStringConvertible {
     return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
   }
 
+  /// The first four bytes.
+  var beginning: UInt32 { UInt32(truncatingIfNeeded: words[0] >> 32) }
+
   /// The hash after an entry that follows this one.
   package func extended(by entry: Entry) -> ChainHash {
-    extended(index: entry.index, body: StoredEntry.body(of: entry)[...])
+    EntryLayout.short.encode(entry, after: self).hash
   }
 
-  /// The same from the bytes that are stored of it (`StoredEntry`).
-  package func extended(index: Index, body: ArraySlice<UInt8>) -> ChainHash {
-    extended(index: index, value: body.span, bodyAt: 0)
-  }
-
-  /// The same from a stored value whose body begins at `offset`.
-  func extended(index: Index, value: Span<UInt8>, bodyAt offset: Int) -> ChainHash {
+  /// The same from what stands before the change and the payload, and from these.
+  func extended(index: Index, _ head: EntryLayout.Head, _ rest: Span<UInt8>) -> ChainHash {
     var hasher = SHA256()
-    let head = (
+    let numbers = (
       words[0].bigEndian, words[1].bigEndian, words[2].bigEndian, words[3].bigEndian,
-      index.bigEndian
+      index.bigEndian, head.term.bigEndian
     )
-    withUnsafeBytes(of: head) { hasher.update(bufferPointer: $0) }
-    value.extracting(offset..<value.count).withUnsafeBytes { hasher.update(bufferPointer: $0) }
+    withUnsafeBytes(of: numbers) { hasher.update(bufferPointer: $0) }
+    let size = UInt32(head.changeSize)
+    let kind = (
+      head.kind, UInt8(truncatingIfNeeded: size >> 24), UInt8(truncatingIfNeeded: size >> 16),
+      UInt8(truncatingIfNeeded: size >> 8), UInt8(truncatingIfNeeded: size)
+    )
+    withUnsafeBytes(of: kind) { hasher.update(bufferPointer: $0) }
+    rest.withUnsafeBytes { hasher.update(bufferPointer: $0) }
     return hasher.finalize().withUnsafeBytes { digest in
       func word(_ place: Int) -> UInt64 {
         UInt64(bigEndian: digest.loadUnaligned(fromByteOffset: 8 * place, as: UInt64.self))
       }
       return ChainHash(words: SIMD4(word(0), word(1), word(2), word(3)))
     }
-  }
-}
-
-extension [UInt8] {
-  mutating func append(bigEndian value: UInt32) {
-    for shift in stride(from: 24, through: 0, by: -8) {
-      append(UInt8(truncatingIfNeeded: value >> UInt32(shift)))
-    }
-  }
-
-  init(bigEndian value: UInt64) {
-    self = []
-    append(bigEndian: value)
   }
 }

@@ -66,7 +66,7 @@ package final class EventLog: StableLog, Sendable {
   ) throws(Fault) -> EventLog {
     let files = LogFiles(directory: directory)
     let found = try files.readIdentity()
-    if let identity, identity != found {
+    if let identity, !found.isSameLog(as: identity) {
       throw Fault(
         .foreign, operation: "open", subject: directory,
         text: "it is the log of node \(hex(found.node)) of cluster \(hex(found.cluster)) from "
@@ -100,7 +100,8 @@ package final class EventLog: StableLog, Sendable {
 
   // MARK: Writing
 
-  /// Queues a write; the answer comes to its `completion`. Waits if a thousand are queued already.
+  /// Queues a write; the answer comes to its `completion`. Waits if a thousand, or 32 MiB,
+  /// are queued already.
   ///
   /// After an answer `.diskFull` every later write is answered the same, whether it would fit or
   /// not, because writes build on one another: call `resume()`, then submit again all that failed,
@@ -156,7 +157,17 @@ package final class EventLog: StableLog, Sendable {
     try store.chainHash(at: index)
   }
 
-  /// The newest checkpoint at `index` or before; nil if there is none.
+  /// What was written last as `LogWrite.newest`; nil if nothing was.
+  package func newestCheckpoint() throws(Fault) -> Checkpoint? {
+    try store.newest { Checkpoint(index: $0, bytes: $1.bytes()) }
+  }
+
+  /// Its index, without its bytes.
+  package func newestCheckpointIndex() throws(Fault) -> Index? {
+    try store.newest { index, _ in index }
+  }
+
+  /// The last of the checkpoints kept for good at `index` or before; nil if there is none.
   package func lastCheckpoint(atOrBefore index: Index) throws(Fault) -> Checkpoint? {
     try store.checkpoint(atOrBefore: index) { Checkpoint(index: $0, bytes: $1.bytes()) }
   }
@@ -181,15 +192,27 @@ package final class EventLog: StableLog, Sendable {
     from first: Index, through last: Index = .max, batch: Int = 256,
     _ body: (Entry) throws -> Bool
   ) throws {
+    try forEach(from: first, through: last, batch: batch) { entry, _ in try body(entry) }
+  }
+
+  /// The same, each with its chain hash.
+  package func forEach(
+    from first: Index, through last: Index = .max, batch: Int = 256,
+    _ body: (Entry, ChainHash) throws -> Bool
+  ) throws {
     var next = max(first, firstIndex)
     var hash: ChainHash?
+    var found: [(entry: Entry, hash: ChainHash)] = []
     while next <= last {
       let end = next.addingReportingOverflow(Index(batch))
       let limit = min(end.overflow ? .max : end.partialValue, last == .max ? .max : last + 1)
-      let found = try store.run(from: next, to: limit, maxBytes: 1 << 20, after: hash)
-      guard let found, let newest = found.entries.last else { return }
-      for entry in found.entries where try !body(entry) { return }
-      (next, hash) = (newest.index + 1, found.hash)
+      found.removeAll(keepingCapacity: true)
+      _ = try store.run(from: next, to: limit, maxBytes: 1 << 20, after: hash) {
+        found.append(($0, $1))
+      }
+      guard let newest = found.last else { return }
+      for (entry, hash) in found where try !body(entry, hash) { return }
+      (next, hash) = (newest.entry.index + 1, newest.hash)
     }
   }
 

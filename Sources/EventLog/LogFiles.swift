@@ -21,15 +21,15 @@ struct LogFiles: Sendable {
       throw Fault(
         .other, operation: "open", subject: directory, code: ENOENT, text: "there is no log here")
     }
-    guard let found = LogIdentity(text: String(decoding: bytes, as: UTF8.self)) else {
-      throw .damaged("open", directory, "its file identity is unreadable")
-    }
-    guard found.format == LogIdentity.currentFormat else {
+    switch LogIdentity.read(String(decoding: bytes, as: UTF8.self)) {
+    case .known(let identity): return identity
+    case .unknownFormat(let format):
       throw Fault(
         .foreign, operation: "open", subject: directory,
-        text: "it has format \(found.format), this version reads \(LogIdentity.currentFormat)")
+        text: "it has format \(format), this version reads 1 to "
+          + "\(LogIdentity.currentLayout.rawValue); use a newer version of muster")
+    case nil: throw .damaged("open", directory, "its file identity is unreadable")
     }
-    return found
   }
 
   /// LMDB would make a missing or empty file anew: the node would have forgotten everything.

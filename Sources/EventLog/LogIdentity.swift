@@ -4,29 +4,31 @@ package import Raft
 /// missing, the directory is not what it was (LMDB itself makes a missing file anew, empty, and a
 /// voter would have forgotten its vote).
 package struct LogIdentity: Equatable, Sendable, CustomStringConvertible {
-  /// Format of what this version writes.
-  package static let currentFormat = 1
+  /// The layout of new logs.
+  package static let currentLayout = EntryLayout.short
 
   package let cluster: UInt64
   package let node: UInt64
   /// The first index this log held when it was made: above 1 if it began from a state instead of
   /// from nothing.
   package let firstIndex: Index
-  package let format: Int
+  /// How it lays out its entries; a log keeps the layout that it began with.
+  package let layout: EntryLayout
 
   package init(
-    cluster: UInt64, node: UInt64, firstIndex: Index = 1, format: Int = Self.currentFormat
+    cluster: UInt64, node: UInt64, firstIndex: Index = 1,
+    layout: EntryLayout = Self.currentLayout
   ) {
     self.cluster = cluster
     self.node = node
     self.firstIndex = firstIndex
-    self.format = format
+    self.layout = layout
   }
 
   /// The file's text, one `name value` a line.
   package var description: String {
     """
-    muster-log \(format)
+    muster-log \(layout.rawValue)
     cluster \(String(cluster, radix: 16))
     node \(String(node, radix: 16))
     first-index \(firstIndex)
@@ -34,15 +36,28 @@ package struct LogIdentity: Equatable, Sendable, CustomStringConvertible {
     """
   }
 
+  /// Whether both name the same log, whatever its layout.
+  package func isSameLog(as other: LogIdentity) -> Bool {
+    (cluster, node, firstIndex) == (other.cluster, other.node, other.firstIndex)
+  }
+
+  /// What a file's text says: an identity, or the number of a layout that is not known here.
+  enum Reading {
+    case known(LogIdentity)
+    case unknownFormat(Int)
+  }
+
   /// Parses `description`; nil if it is anything else.
-  init?(text: String) {
+  static func read(_ text: String) -> Reading? {
     let lines = text.split(separator: "\n").map { $0.split(separator: " ") }
     guard lines.count == 4, lines.allSatisfy({ $0.count == 2 }),
       lines.map({ $0[0] }) == ["muster-log", "cluster", "node", "first-index"],
       let format = Int(lines[0][1]), let cluster = UInt64(lines[1][1], radix: 16),
       let node = UInt64(lines[2][1], radix: 16), let firstIndex = Index(lines[3][1])
     else { return nil }
-    self.init(cluster: cluster, node: node, firstIndex: firstIndex, format: format)
+    guard let layout = EntryLayout(rawValue: format) else { return .unknownFormat(format) }
+    return .known(
+      LogIdentity(cluster: cluster, node: node, firstIndex: firstIndex, layout: layout))
   }
 }
 
@@ -79,7 +94,5 @@ package struct LogTip: Equatable, Sendable {
   package var base: LogBase
   package var lastIndex: Index
   package var lastTerm: Term
-  /// The chain hash at `lastIndex`.
-  package var chainHash: ChainHash
   package var hardState: HardState
 }

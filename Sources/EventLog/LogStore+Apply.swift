@@ -6,6 +6,7 @@ extension LogStore {
   /// Whether a write changes more than the commit index, so that its answer must wait for the disk.
   func mustCommit(_ write: LogWrite, _ durable: HardState) -> Bool {
     if !write.entries.isEmpty || write.base != nil || write.checkpoint != nil
+      || write.newest != nil
       || !write.facts.isEmpty || write.settlesFindings || write.boot != nil
     {
       return true
@@ -14,12 +15,14 @@ extension LogStore {
     return (state.term, state.vote) != (durable.term, durable.vote)
   }
 
+  /// - Parameter hash: the chain hash at the end of the log, before and after.
   func apply(
-    _ write: LogWrite, to tip: inout LogTip, in transaction: borrowing WriteTransaction
+    _ write: LogWrite, to tip: inout LogTip, _ hash: inout ChainHash,
+    in transaction: borrowing WriteTransaction
   ) throws {
-    if let base = write.base { try rebase(&tip, to: base, transaction) }
+    if let base = write.base { try rebase(&tip, &hash, to: base, transaction) }
     if let first = write.entries.first, first.index <= tip.lastIndex {
-      try truncate(before: first.index, &tip, transaction)
+      try truncate(before: first.index, &tip, &hash, transaction)
     }
     for entry in write.entries {
       guard entry.index == tip.lastIndex + 1, entry.index < .max, entry.term >= tip.lastTerm
@@ -28,23 +31,25 @@ extension LogStore {
           "entry \(entry.index) of term \(entry.term) does not follow entry \(tip.lastIndex) "
             + "of term \(tip.lastTerm)")
       }
-      let (value, hash) = StoredEntry.encode(entry, after: tip.chainHash)
+      let (value, next) = layout.encode(entry, after: hash)
       try transaction.append(value, for: [UInt8](bigEndian: entry.index), to: entries)
       tip.lastIndex = entry.index
       tip.lastTerm = entry.term
-      tip.chainHash = hash
+      hash = next
     }
     if let state = write.hardState { try advance(&tip, to: state) }
-    if let checkpoint = write.checkpoint {
+    for checkpoint in [write.checkpoint, write.newest].compactMap(\.self) {
       guard checkpoint.index >= tip.base.index, checkpoint.index <= tip.hardState.commit else {
         throw refused(
           "a checkpoint at \(checkpoint.index), committed is \(tip.hardState.commit)")
       }
-      try transaction.put(
-        checkpoint.bytes, for: [UInt8](bigEndian: checkpoint.index), in: checkpoints)
     }
-    if let index = write.dropsCheckpoint {
-      try transaction.delete([UInt8](bigEndian: index), from: checkpoints)
+    if let kept = write.checkpoint {
+      try transaction.put(kept.bytes, for: [UInt8](bigEndian: kept.index), in: checkpoints)
+    }
+    if let newest = write.newest {
+      let value = [UInt8](bigEndian: newest.index) + newest.bytes
+      try transaction.put(value, for: MetaKey.newest, in: meta)
     }
     for (name, bytes) in write.facts {
       try transaction.put(bytes, for: MetaKey.fact(name), in: meta)
@@ -73,36 +78,39 @@ extension LogStore {
   }
 
   private func truncate(
-    before index: Index, _ tip: inout LogTip, _ transaction: borrowing WriteTransaction
+    before index: Index, _ tip: inout LogTip, _ hash: inout ChainHash,
+    _ transaction: borrowing WriteTransaction
   ) throws {
     guard index > tip.hardState.commit, index > tip.base.index else {
       throw refused(
         "replacing entries from index \(index) on, committed is \(tip.hardState.commit)")
     }
     let previous = index - 1
-    if previous == tip.base.index {
-      (tip.lastTerm, tip.chainHash) = (tip.base.term, tip.base.chainHash)
-    } else {
-      guard let value = try transaction.get([UInt8](bigEndian: previous), in: entries),
-        let term = StoredEntry.term(in: value.span),
-        let hash = StoredEntry.chainHash(in: value.span)
-      else {
-        throw Fault.damaged("write to", directory, "entry \(previous) is missing or unreadable")
-      }
-      (tip.lastTerm, tip.chainHash) = (term, hash)
+    let value = try transaction.get([UInt8](bigEndian: previous), in: entries)
+    let term =
+      previous == tip.base.index
+      ? tip.base.term : value.flatMap { layout.term(in: $0.span, at: previous) }
+    let found = try self.hash(at: previous, after: tip.base) {
+      try transaction.get($0, in: entries)
     }
+    guard let term, let found else { throw unsound(previous) }
+    (tip.lastTerm, hash) = (term, found)
     tip.lastIndex = previous
     try transaction.deleteAll(from: [UInt8](bigEndian: index), in: entries)
   }
 
   /// Moves the beginning of the log.
   private func rebase(
-    _ tip: inout LogTip, to base: LogBase, _ transaction: borrowing WriteTransaction
+    _ tip: inout LogTip, _ hash: inout ChainHash, to base: LogBase,
+    _ transaction: borrowing WriteTransaction
   ) throws {
     let stored = try transaction.get([UInt8](bigEndian: base.index), in: entries)
+    let found = try self.hash(at: base.index, after: tip.base) {
+      try transaction.get($0, in: entries)
+    }
     let isInLog =
-      stored.flatMap { StoredEntry.chainHash(in: $0.span) } == base.chainHash
-      && stored.flatMap { StoredEntry.term(in: $0.span) } == base.term
+      found == base.chainHash
+      && stored.flatMap { layout.term(in: $0.span, at: base.index) } == base.term
     guard base.index > tip.base.index, base.index < .max,
       isInLog || base.index > tip.hardState.commit
     else {
@@ -119,10 +127,11 @@ extension LogStore {
     }
     let older = [UInt8](bigEndian: base.index - 1)
     try transaction.deleteRange(from: first, through: older, in: checkpoints)
+    try transaction.delete(MetaKey.newest, from: meta)
     try transaction.put(MetaCoding.bytes(base), for: MetaKey.base, in: meta)
     tip.base = base
     if !isInLog || tip.lastIndex == base.index {
-      (tip.lastIndex, tip.lastTerm, tip.chainHash) = (base.index, base.term, base.chainHash)
+      (tip.lastIndex, tip.lastTerm, hash) = (base.index, base.term, base.chainHash)
     }
     tip.hardState.commit = max(tip.hardState.commit, base.index)
     if tip.hardState.term < base.term { (tip.hardState.term, tip.hardState.vote) = (base.term, 0) }

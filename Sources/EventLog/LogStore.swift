@@ -3,15 +3,17 @@ import Raft
 
 /// The tables of one group of the log, and every read and write on them.
 ///
-/// `entries`: `StoredEntry` by index. `checkpoints`: the host's bytes by index. `meta`: `identity`
+/// `entries`: by index, as `EntryLayout` has them. `checkpoints`: the host's bytes by index, kept for good. `meta`: `identity`
 /// (its file's text), `base` (index, term, chain hash), `hard` (term, vote, commit), `boot`,
-/// `behind` (log, witness, last index: a finding not yet settled), and `fact/NAME`. Numbers, also
+/// `behind` (log, witness, last index: a finding not yet settled), `newest` (a checkpoint that the
+/// next one replaces: its index and the host's bytes) and `fact/NAME`. Numbers, also
 /// as keys, are 8 bytes big-endian. The names of the tables begin with the group's number: an
 /// environment can hold several groups.
 struct LogStore: Sendable {
   let directory: String
   let files: LogFiles
   let environment: Environment
+  let layout: EntryLayout
   let entries: Table
   let checkpoints: Table
   let meta: Table
@@ -30,6 +32,7 @@ struct LogStore: Sendable {
       self.files = files
       self.directory = directory
       self.environment = environment
+      layout = identity.layout
       entries = try environment.table("0/entries")
       checkpoints = try environment.table("0/checkpoints")
       meta = try environment.table("0/meta")
@@ -82,18 +85,17 @@ struct LogStore: Sendable {
         let hardState = hard
       else { throw Fault.damaged("read", directory, "term and vote are missing or unreadable") }
       let base = try base(in: transaction)
-      let last: (Index, Term, ChainHash)? = try transaction.withCursor(on: entries) { cursor in
+      let last: (Index, Term)? = try transaction.withCursor(on: entries) { cursor in
         guard try cursor.move(to: .last) else { return nil }
         return try cursor.withEntry { key, value in
           guard key.count == 8, let index = key.bigEndian64(at: 0),
-            let term = StoredEntry.term(in: value), let hash = StoredEntry.chainHash(in: value)
+            let term = layout.term(in: value, at: index)
           else { throw Fault.damaged("read", directory, "its last entry is unreadable") }
-          return (index, term, hash)
+          return (index, term)
         }
       }
-      let (index, term, hash) = last ?? (base.index, base.term, base.chainHash)
-      return LogTip(
-        base: base, lastIndex: index, lastTerm: term, chainHash: hash, hardState: hardState)
+      let (index, term) = last ?? (base.index, base.term)
+      return LogTip(base: base, lastIndex: index, lastTerm: term, hardState: hardState)
     }
   }
 
@@ -113,7 +115,7 @@ struct LogStore: Sendable {
   func term(at index: Index) throws(Fault) -> Term? {
     try read("read the term at index \(index) of") { transaction in
       let term = try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
-        guard let term = StoredEntry.term(in: value) else { throw unsound(index) }
+        guard let term = layout.term(in: value, at: index) else { throw unsound(index) }
         return term
       }
       if let term { return term }
@@ -129,59 +131,100 @@ struct LogStore: Sendable {
   private func chainHash(
     at index: Index, in transaction: borrowing ReadTransaction
   ) throws -> ChainHash? {
-    let hash = try transaction.withValue([UInt8](bigEndian: index), in: entries) { value in
-      guard let hash = StoredEntry.chainHash(in: value) else { throw unsound(index) }
-      return hash
-    }
-    if let hash { return hash }
     let base = try base(in: transaction)
-    return index == base.index ? base.chainHash : nil
+    return try hash(at: index, after: base) { try transaction.get($0, in: entries) }
+  }
+
+  /// The chain hash at an index, from the whole one at or before it; nil if there is no entry.
+  /// - Parameter get: finds what is stored under a key.
+  /// - Throws: `Fault` at the first entry on the way that is not what was written.
+  func hash(
+    at index: Index, after base: LogBase, _ get: ([UInt8]) throws -> [UInt8]?
+  ) throws -> ChainHash? {
+    guard index >= base.index else { return nil }
+    if index == base.index { return base.chainHash }
+    guard let value = try get([UInt8](bigEndian: index)) else { return nil }
+    if let whole = layout.wholeHash(in: value.span, at: index) { return whole }
+    let anchor = max(layout.anchor(atOrBefore: index), base.index)
+    var hash = base.chainHash
+    if anchor > base.index {
+      let value = try get([UInt8](bigEndian: anchor))
+      guard let whole = value.flatMap({ layout.wholeHash(in: $0.span, at: anchor) }) else {
+        throw unsound(anchor)
+      }
+      hash = whole
+    }
+    for next in anchor + 1...index {
+      guard let value = try get([UInt8](bigEndian: next)) else {
+        throw unsound(next, "the entry is missing")
+      }
+      do throws(EntryLayout.Unsound) {
+        hash = try layout.proven(value.span, at: next, after: hash).hash
+      } catch {
+        throw unsound(next, error.text)
+      }
+    }
+    return hash
   }
 
   /// As `StableLog.entries`; nil if the first is not there, and `[]` if `end` is not above it.
   /// Each is proven by the hash of the one before.
   func entries(from index: Index, to end: Index, maxBytes: Int) throws(Fault) -> [Entry]? {
-    try run(from: index, to: end, maxBytes: maxBytes, after: nil)?.entries
+    var found: [Entry] = []
+    found.reserveCapacity(Int(min(end - min(index, end), 512)))
+    let isThere = try run(from: index, to: end, maxBytes: maxBytes, after: nil) { entry, _ in
+      found.append(entry)
+    }
+    return isThere ? found : nil
   }
 
-  /// The same with the hash of the last, for who reads on from there.
+  /// Hands out the same with their hashes, inside a transaction; false if the first is not there.
   /// - Parameter previous: the hash of the entry before; the stored one is trusted if nil.
   func run(
-    from index: Index, to end: Index, maxBytes: Int, after previous: ChainHash?
-  ) throws(Fault) -> (entries: [Entry], hash: ChainHash?)? {
-    guard index < end else { return ([], previous) }
+    from index: Index, to end: Index, maxBytes: Int, after previous: ChainHash?,
+    _ take: (Entry, ChainHash) -> Void
+  ) throws(Fault) -> Bool {
+    guard index < end else { return true }
     return try read("read entries from index \(index) of") { transaction in
       try transaction.withCursor(on: entries) { cursor in
         var isThere = try cursor.move(to: .atOrAfter([UInt8](bigEndian: index)))
-        guard isThere, index > (try base(in: transaction)).index else { return nil }
+        guard isThere, index > (try base(in: transaction)).index else { return false }
         guard var hash = try previous ?? chainHash(at: index - 1, in: transaction) else {
           throw unsound(index - 1, "the entry is missing")
         }
-        var found: [Entry] = []
-        found.reserveCapacity(Int(min(end - index, 512)))
         var next = index
         var bytes = 0
         while isThere, next < end {
           var read: (entry: Entry, hash: ChainHash)?
           var problem = ""
           cursor.lendEntry { key, value in
-            do throws(StoredEntry.Unsound) {
-              read = try StoredEntry.checked(key, value, at: next, after: hash)
+            do throws(EntryLayout.Unsound) {
+              read = try checked(key, value, at: next, after: hash)
             } catch {
               problem = error.text
             }
           }
           guard let (entry, proven) = read else { throw unsound(next, problem) }
           bytes += entry.payload.count
-          if !found.isEmpty, bytes > maxBytes { return (found, hash) }
-          found.append(entry)
+          if next > index, bytes > maxBytes { return true }
+          take(entry, proven)
           hash = proven
           next += 1
           isThere = try cursor.move(to: .next)
         }
-        return (found, hash)
+        return true
       }
     }
+  }
+
+  /// What a cursor found where an index is looked for.
+  func checked(
+    _ key: Span<UInt8>, _ value: Span<UInt8>, at index: Index, after previous: ChainHash
+  ) throws(EntryLayout.Unsound) -> (entry: Entry, hash: ChainHash) {
+    guard key.count == 8, key.bigEndian64(at: 0) == index else {
+      throw EntryLayout.Unsound(text: "the entry is missing")
+    }
+    return try layout.checked(value, at: index, after: previous)
   }
 
   /// Lends the newest checkpoint at that index or before; nil if there is none.
@@ -201,11 +244,20 @@ struct LogStore: Sendable {
     }
   }
 
+  /// Lends the checkpoint that is replaced by the next; nil if there is none.
+  func newest<R>(_ body: (Index, Span<UInt8>) -> R) throws(Fault) -> R? {
+    try read("read the newest checkpoint of") { transaction in
+      try transaction.withValue(MetaKey.newest, in: meta) { value in
+        value.bigEndian64(at: 0).map { body($0, value.extracting(8..<value.count)) }
+      } ?? nil
+    }
+  }
+
   func fact(_ name: String) throws(Fault) -> [UInt8]? {
     try read("read \(name) of") { try $0.get(MetaKey.fact(name), in: meta) }
   }
 
-  private func unsound(_ index: Index, _ text: String = "the entry is unreadable") -> Fault {
+  func unsound(_ index: Index, _ text: String = "the entry is unreadable") -> Fault {
     .damaged("read", directory, "data.mdb, index \(index): \(text)")
   }
 }
@@ -217,6 +269,7 @@ enum MetaKey {
   static let hard = Array("hard".utf8)
   static let boot = Array("boot".utf8)
   static let behind = Array("behind".utf8)
+  static let newest = Array("newest".utf8)
   static func fact(_ name: String) -> [UInt8] { Array("fact/\(name)".utf8) }
 }
 

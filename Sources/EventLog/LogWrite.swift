@@ -13,10 +13,10 @@ package struct LogWrite: Sendable {
   /// but the commit index changes, it reaches the disk with the next write or a few milliseconds
   /// later, and `completion` does not wait for that.
   package var hardState: HardState?
-  /// A state at an index that is committed (with this write at the latest).
+  /// A state at an index that is committed (with this write at the latest), kept for good.
   package var checkpoint: Checkpoint?
-  /// The index of an earlier checkpoint that is not needed any more.
-  package var dropsCheckpoint: Index?
+  /// The same, until the next one takes its place.
+  package var newest: Checkpoint?
   /// Small durable facts of the host by name (what it must remember about its peers, say).
   package var facts: [String: [UInt8]]
   /// Lets `EventLog.findings` be forgotten: the host has done what they ask for.
@@ -29,7 +29,7 @@ package struct LogWrite: Sendable {
 
   package init(
     base: LogBase? = nil, entries: [Entry] = [], hardState: HardState? = nil,
-    checkpoint: Checkpoint? = nil, dropsCheckpoint: Index? = nil,
+    checkpoint: Checkpoint? = nil, newest: Checkpoint? = nil,
     facts: [String: [UInt8]] = [:], settlesFindings: Bool = false,
     boot: UInt64? = nil,
     completion: @escaping @Sendable (Result<Void, Fault>) -> Void = { _ in }
@@ -38,7 +38,7 @@ package struct LogWrite: Sendable {
     self.entries = entries
     self.hardState = hardState
     self.checkpoint = checkpoint
-    self.dropsCheckpoint = dropsCheckpoint
+    self.newest = newest
     self.facts = facts
     self.settlesFindings = settlesFindings
     self.boot = boot
@@ -55,6 +55,7 @@ package struct LogWrite: Sendable {
     }
     for fact in facts.values { cost += 8192 + fact.count }
     if let checkpoint { cost += 8192 + checkpoint.bytes.count }
+    if let newest { cost += 8192 + newest.bytes.count }
     return cost
   }
 }

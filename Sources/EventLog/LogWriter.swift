@@ -16,12 +16,15 @@ final class LogWriter: Sendable {
   }
   private struct Queue {
     var items: [Item] = []
+    /// What they add to the file.
+    var bytes = 0
     var waiting = 0
     var isFinished = false
   }
 
-  /// Writes that may wait before `submit` does.
+  /// Writes, and bytes of them, that may wait before `submit` does.
   private static let limit = 1024
+  private static let byteLimit = 32 << 20
   /// Payload bytes after which a transaction takes no further write.
   private static let batchBytes = 8 << 20
   /// Bytes of pages that any transaction rewrites, generously.
@@ -43,11 +46,15 @@ final class LogWriter: Sendable {
     self.shared = shared
     wake = try Signal()
     space = try Signal()
+    let last = shared.tip.lastIndex
+    guard let hash = try store.chainHash(at: last) else {
+      throw Fault.damaged("write to", store.directory, "entry \(last) is missing or unreadable")
+    }
     let newest = try slots.newest()
     let boot = newest?.witness.boot ?? 0
     let sequence = newest?.sequence ?? 0
     var started = pthread_t()
-    let body = Unmanaged.passRetained(Body { [self] in run(boot: boot, sequence: sequence) })
+    let body = Unmanaged.passRetained(Body { [self] in run(hash, boot: boot, sequence: sequence) })
     let code = pthread_create(
       &started, nil,
       { raw in
@@ -70,11 +77,12 @@ final class LogWriter: Sendable {
       let outcome = queue.withLock { queue -> Outcome in
         if queue.isFinished { return .finished }
         // The writer's own thread, in a completion, cannot wait for itself.
-        if queue.items.count >= Self.limit, !isOnThread {
+        if queue.items.count >= Self.limit || queue.bytes >= Self.byteLimit, !isOnThread {
           queue.waiting += 1
           return .full
         }
         queue.items.append(.write(write))
+        queue.bytes += write.cost
         return .queued
       }
       switch outcome {
@@ -115,6 +123,8 @@ final class LogWriter: Sendable {
   /// The thread's own state: what of the tip is on the disk, and what the slots say.
   private struct Progress {
     var tip: LogTip
+    /// The chain hash at the end of the log.
+    var hash: ChainHash
     /// Hard state as it is in the data; `tip` may know a later commit index.
     var durable: HardState
     var boot: UInt64
@@ -123,10 +133,10 @@ final class LogWriter: Sendable {
     var full: Fault?
   }
 
-  private func run(boot: UInt64, sequence: UInt64) {
+  private func run(_ hash: ChainHash, boot: UInt64, sequence: UInt64) {
     let tip = shared.tip
     var progress = Progress(
-      tip: tip, durable: tip.hardState, boot: boot, sequence: sequence, full: nil)
+      tip: tip, hash: hash, durable: tip.hardState, boot: boot, sequence: sequence, full: nil)
     while true {
       let isLagging =
         progress.tip.hardState != progress.durable && progress.full == nil
@@ -143,7 +153,7 @@ final class LogWriter: Sendable {
     let (items, waiting, isFinished) = queue.withLock { queue in
       defer {
         queue.items.removeAll(keepingCapacity: true)
-        queue.waiting = 0
+        (queue.bytes, queue.waiting) = (0, 0)
       }
       return (queue.items, queue.waiting, queue.isFinished)
     }
@@ -208,15 +218,15 @@ final class LogWriter: Sendable {
       }
       return
     }
-    let start = progress.tip
+    let start = (tip: progress.tip, hash: progress.hash)
     let boots = (before: progress.boot, after: batch.compactMap(\.boot).max() ?? 0)
     let cost = batch.reduce(Self.overhead) { $0 + $1.cost }
-    progress.tip = try store.commit(cost: cost) { transaction in
-      var tip = start
-      for write in batch { try store.apply(write, to: &tip, in: transaction) }
+    (progress.tip, progress.hash) = try store.commit(cost: cost) { transaction in
+      var (tip, hash) = start
+      for write in batch { try store.apply(write, to: &tip, &hash, in: transaction) }
       if tip.hardState != before { try store.put(tip.hardState, in: transaction) }
       if boots.after > boots.before { try store.put(boot: boots.after, in: transaction) }
-      return tip
+      return (tip, hash)
     }
     progress.durable = progress.tip.hardState
     progress.boot = max(boots.before, boots.after)

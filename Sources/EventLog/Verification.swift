@@ -28,10 +28,8 @@ extension EventLog {
     /// be reached, and the chain of the last 32,768, which takes some 50 ms. (Whatever the log's
     /// length, entries prove themselves when they are read.)
     case quick
-    /// The last so many entries, trusting the chain hash before them.
+    /// The last so many entries and some before them, trusting the whole hash before those.
     case last(Int)
-    /// From that index on, trusting the chain hash before it.
-    case from(Index)
   }
 
   /// Computes the chain anew from the stored bytes, and checks that the indices are contiguous,
@@ -48,19 +46,18 @@ extension EventLog {
   ) throws(Fault) -> Verification {
     let tip = try store.tip()
     if scope == .quick, let damage = try store.walk(from: tip.base) { return damage }
-    let start: Index =
+    let trusted: Index =
       switch scope {
-      case .whole: tip.base.index + 1
-      case .from(let index): min(max(index, tip.base.index + 1), tip.lastIndex + 1)
-      case .last(let count): tip.start(ofLast: count)
-      case .quick: tip.start(ofLast: 32_768)
+      case .whole: tip.base.index
+      case .last(let count): store.trusted(beforeLast: count, of: tip)
+      case .quick: store.trusted(beforeLast: 32_768, of: tip)
       }
-    guard let previous = try store.chainHash(at: start - 1) else {
+    guard let previous = try store.chainHash(at: trusted) else {
       return Verification(
         checked: 0, lastIndex: tip.base.index, chainHash: tip.base.chainHash,
-        damage: .init(index: start - 1, text: "the entry is missing"))
+        damage: .init(index: trusted, text: "the entry is missing"))
     }
-    var result = Verification(checked: 0, lastIndex: start - 1, chainHash: previous)
+    var result = Verification(checked: 0, lastIndex: trusted, chainHash: previous)
     // What is committed stays as it is and is read in parts; the rest, which may be replaced at any
     // time, in one transaction.
     let committed = min(tip.hardState.commit, tip.lastIndex)
@@ -74,13 +71,13 @@ extension EventLog {
   }
 }
 
-extension LogTip {
-  fileprivate func start(ofLast count: Int) -> Index {
-    lastIndex - min(UInt64(clamping: max(count, 0)), lastIndex - base.index) + 1
-  }
-}
-
 extension LogStore {
+  /// The index whose whole hash is the last one before the last so many entries.
+  fileprivate func trusted(beforeLast count: Int, of tip: LogTip) -> Index {
+    let before = tip.lastIndex - min(UInt64(clamping: max(count, 0)), tip.lastIndex)
+    return max(layout.anchor(atOrBefore: before), tip.base.index)
+  }
+
   /// Visits every entry without computing its hash; nil if each is there and none is too short.
   fileprivate func walk(from base: LogBase) throws(Fault) -> Verification? {
     try read("verify") { transaction in
@@ -91,7 +88,7 @@ extension LogStore {
           index += 1
           let isSound = cursor.withEntry { key, value in
             key.count == 8 && key.bigEndian64(at: 0) == index
-              && StoredEntry.isPlausible(value)
+              && layout.isPlausible(value, at: index)
           }
           guard isSound else {
             return Verification(
@@ -127,9 +124,8 @@ extension LogStore {
 
   private func check(_ key: Span<UInt8>, _ value: Span<UInt8>, _ result: inout Verification) {
     let index = result.lastIndex + 1
-    do throws(StoredEntry.Unsound) {
-      result.chainHash = try StoredEntry.checked(key, value, at: index, after: result.chainHash)
-        .hash
+    do throws(EntryLayout.Unsound) {
+      result.chainHash = try checked(key, value, at: index, after: result.chainHash).hash
       result.checked += 1
       result.lastIndex = index
     } catch {
@@ -144,9 +140,9 @@ extension LogStore {
       result.damage = .init(
         index: tip.lastIndex + 1,
         text: "committed is \(tip.hardState.commit), the log ends at \(tip.lastIndex)")
-    } else if let stored = try checkpoint(atOrBefore: .max, { index, _ in index }),
-      stored > tip.lastIndex
-    {
+    } else if let stored = try [
+      checkpoint(atOrBefore: .max, { index, _ in index }), newest { index, _ in index },
+    ].compactMap(\.self).max(), stored > tip.lastIndex {
       result.damage = .init(
         index: tip.lastIndex + 1,
         text: "there is a checkpoint at \(stored), the log ends at \(tip.lastIndex)")

@@ -29,7 +29,7 @@ package struct Bisection: Sendable {
     var looked = 0
     func verdict(_ index: UInt64) throws -> Verdict {
       looked += 1
-      return try judge(history.state(at: index, commands: false))
+      return try judge(history.state(at: index))
     }
     func unchanged(_ verdict: Verdict, _ more: String) -> Unanswerable {
       Unanswerable(

@@ -15,7 +15,7 @@ package struct Blame: Sendable {
   package static func lines(
     _ history: History, at index: UInt64, path: String, effects: Bool = false
   ) throws -> [Blame] {
-    let state = try history.state(at: index, commands: false)
+    let state = try history.state(at: index)
     let facts = Facts(state).under(path)
     guard !facts.isEmpty else {
       throw Unanswerable(

@@ -79,29 +79,29 @@ package struct EventReader {
     if folded != from - 1 || states == nil {
       states = nil
       if try history.knowsState(at: from - 1) {
-        let state = try history.state(at: from - 1, commands: false)
+        let state = try history.state(at: from - 1)
         states = (state, state)
       }
     }
-    let nothing = Cluster()
+    let nothing = Cluster(commands: false)
     var done = from - 1
     defer {
       self.states = states
       folded = done
     }
-    try history.source.forEach(from: from, through: last) { entry in
+    try history.source.forEach(from: from, through: last) { entry, hash in
       let recorded = try History.event(entry)
       guard states != nil else {
         done = entry.index
         guard filter.admits(recorded, before: nothing, after: nothing) else { return true }
-        return try body(EventLine(recorded, hash: history.source.hash(at: entry.index)))
+        return try body(EventLine(recorded, hash: hash.description))
       }
       var goesOn = true
       try History.apply(recorded, to: &states!.after)
       if filter.admits(recorded, before: states!.before, after: states!.after) {
         goesOn = try body(
           EventLine(
-            recorded, hash: history.source.hash(at: entry.index), before: states!.before,
+            recorded, hash: hash.description, before: states!.before,
             after: states!.after))
       }
       try History.apply(recorded, to: &states!.before)

@@ -4,7 +4,7 @@
 //     muster-history 1\n
 //     name value\n …     cluster, node, first, last, base-term, base-hash, redacted
 //     \n
-//     for each entry:  size (4)  index (8)  chain hash and body (size), as `StoredEntry` has them
+//     for each entry:  size (4)  index (8)  the entry (size), as `EntryLayout.whole` has it
 //     size 0xffffffff, seal (32)
 //
 // The chain hash of an entry covers its index, its body and all before it; the seal is the SHA-256
@@ -130,7 +130,7 @@ extension History {
     try source.forEach(from: range.lowerBound, through: range.upperBound) { entry in
       var entry = entry
       if redaction != nil { try redaction?.apply(to: &entry) }
-      let (value, next) = StoredEntry.encode(entry, after: hash)
+      let (value, next) = EntryLayout.whole.encode(entry, after: hash)
       hash = next
       buffer += ExportFraming.bigEndian(UInt32(value.count))
       buffer += ExportFraming.bigEndian(entry.index)

@@ -157,7 +157,7 @@ package struct Facts: Hashable, Sendable {
 extension History {
   /// Everything that the state at an index says.
   package func facts(at index: UInt64) throws -> Facts {
-    Facts(try state(at: index, commands: false))
+    Facts(try state(at: index))
   }
 }
 

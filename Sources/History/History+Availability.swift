@@ -71,7 +71,7 @@ extension History {
     where changed: (_ before: View, _ after: View) -> [Int]
   ) throws -> [RecordedEvent?] {
     var found = [RecordedEvent?](repeating: nil, count: count)
-    var state = try state(at: range.lowerBound - 1, commands: false)
+    var state = try state(at: range.lowerBound - 1)
     var before = view(state)
     try forEachEvent(from: range.lowerBound, through: range.upperBound) { recorded in
       try Self.apply(recorded, to: &state)

@@ -64,7 +64,9 @@ package struct History: Sendable {
   package func forEachEvent(
     from: UInt64, through: UInt64, _ body: (RecordedEvent) throws -> Bool
   ) throws {
-    try source.forEach(from: from, through: min(through, head)) { try body(Self.event($0)) }
+    try source.forEach(from: from, through: min(through, head)) { entry in
+      try body(Self.event(entry))
+    }
   }
 
   package func event(at index: UInt64) throws -> RecordedEvent {
@@ -121,18 +123,17 @@ package struct History: Sendable {
   /// Whether the state at an index can be known: what lies before `first` may be missing.
   package func knowsState(at index: UInt64) throws -> Bool {
     try first == 1
-      || source.checkpoint(atOrBefore: index, commands: false).map { $0.lastIndex + 1 >= first }
+      || source.checkpoint(atOrBefore: index).map { $0.lastIndex + 1 >= first }
         ?? false
   }
 
-  /// The state after the event at that index; 0 is the state before the first.
-  /// - Parameter commands: whether it is to remember which commands were carried out: no view
-  ///   shows them, and without them it is found in half the time.
+  /// The state after the event at that index; 0 is the state before the first. It does not remember
+  /// which commands were carried out: no view shows them, and they would be most of it.
   /// - Throws: `Unanswerable` if the source begins later or ends before.
-  package func state(at index: UInt64, commands: Bool = true) throws -> Cluster {
+  package func state(at index: UInt64) throws -> Cluster {
     guard index <= head else { throw missing(index) }
-    var state = Cluster(commands: commands)
-    if index > 0, let stored = try source.checkpoint(atOrBefore: index, commands: commands) {
+    var state = Cluster(commands: false)
+    if index > 0, let stored = try source.checkpoint(atOrBefore: index) {
       state = stored
     }
     guard state.lastIndex + 1 >= first else {

@@ -20,10 +20,13 @@ package protocol HistorySource: Sendable {
   /// What was taken out of it before it was mailed; nil if it is as it was written.
   var redaction: String? { get }
 
-  /// Hands out the entries from `first` through `last`, until `body` returns false: one chain, each
-  /// proven by its hash on that of the one before. No read transaction is open while `body` runs.
+  /// Hands out the entries from `first` through `last` with their chain hashes, until `body` returns
+  /// false: one chain, each proven by its hash on that of the one before. No read transaction is
+  /// open while `body` runs.
   /// - Throws: `Fault` if reading fails, else what `body` throws.
-  func forEach(from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool) throws
+  func forEach(
+    from first: UInt64, through last: UInt64, _ body: (Entry, ChainHash) throws -> Bool
+  ) throws
 
   /// The chain hash at an index, also at `firstIndex - 1`; nil if it is not known.
   func chainHash(at index: UInt64) throws -> ChainHash?
@@ -34,9 +37,11 @@ package protocol HistorySource: Sendable {
   /// The newest index at that one or before at which a state is stored; nil if there is none.
   func storedState(atOrBefore index: UInt64) throws -> UInt64?
 
-  /// The newest stored state at that index or before; nil if there is none.
-  /// - Parameter commands: whether it is to remember which commands were carried out.
-  func checkpoint(atOrBefore index: UInt64, commands: Bool) throws -> Cluster?
+  /// The last stored state at that index or before, without commands; nil if there is none.
+  func checkpoint(atOrBefore index: UInt64) throws -> Cluster?
+
+  /// The state that a start goes on from, with its commands; nil if there is none.
+  func newest() throws -> Cluster?
 }
 
 /// The log of a node, up to an index that is known to be committed.
@@ -62,13 +67,13 @@ package struct LogSource: HistorySource {
   package var firstIndex: UInt64 { log.firstIndex }
 
   package func forEach(
-    from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool
+    from first: UInt64, through last: UInt64, _ body: (Entry, ChainHash) throws -> Bool
   ) throws {
     guard first <= min(last, lastIndex) else { return }
     var next = first
-    try log.forEach(from: first, through: min(last, lastIndex), batch: 512) { entry in
+    try log.forEach(from: first, through: min(last, lastIndex), batch: 512) { entry, hash in
       next = entry.index + 1
-      return try body(entry)
+      return try body(entry, hash)
     }
     if next == first {
       throw Fault(
@@ -83,23 +88,66 @@ package struct LogSource: HistorySource {
   package var baseTerm: UInt64 { log.tip.base.term }
 
   package func storedState(atOrBefore index: UInt64) throws -> UInt64? {
-    try log.checkpointIndex(atOrBefore: min(index, lastIndex))
+    let limit = min(index, lastIndex)
+    return max(
+      try log.checkpointIndex(atOrBefore: limit) ?? 0, try newestIndex(atOrBefore: limit) ?? 0
+    )
+    .nonZero
+  }
+
+  private func newestIndex(atOrBefore limit: UInt64) throws -> UInt64? {
+    try log.newestCheckpointIndex().flatMap { $0 <= limit ? $0 : nil }
   }
 
   /// One that cannot be read (another version wrote it) is passed over: it only saves time.
-  package func checkpoint(atOrBefore index: UInt64, commands: Bool) throws -> Cluster? {
+  package func checkpoint(atOrBefore index: UInt64) throws -> Cluster? {
     var next = min(index, lastIndex)
+    if let newest = try newestIndex(atOrBefore: next),
+      newest > (try log.checkpointIndex(atOrBefore: next)) ?? 0, let state = try read(newest: false)
+    {
+      return state
+    }
     while let stored = try log.lastCheckpoint(atOrBefore: next) {
-      let cluster = try? Cluster(packed: stored.bytes, commands: commands)
-      if let cluster, cluster.lastIndex == stored.index { return cluster }
+      if let state = try read(stored), state.lastIndex == stored.index { return state }
       guard stored.index > 0 else { break }
       next = stored.index - 1
     }
     return nil
   }
+
+  package func newest() throws -> Cluster? { try read(newest: true) }
+
+  private func read(newest commands: Bool) throws -> Cluster? {
+    guard let stored = try log.newestCheckpoint(), stored.index <= lastIndex,
+      let state = try? StoredState.read(stored.bytes, commands: commands),
+      state.lastIndex == stored.index
+    else { return nil }
+    return state
+  }
+
+  private func read(_ stored: Checkpoint) throws -> Cluster? {
+    guard let base = try? StoredState.base(of: stored.bytes) else {
+      return try? StoredState.read(stored.bytes)
+    }
+    guard let whole = try log.lastCheckpoint(atOrBefore: base), whole.index == base else {
+      return nil
+    }
+    return try? StoredState.read(stored.bytes, base: whole.bytes)
+  }
+}
+
+extension UInt64 {
+  fileprivate var nonZero: UInt64? { self == 0 ? nil : self }
 }
 
 extension HistorySource {
+  /// The same without the hashes.
+  package func forEach(
+    from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool
+  ) throws {
+    try forEach(from: first, through: last) { entry, _ in try body(entry) }
+  }
+
   /// Hex of the chain hash at an index; empty if it is not known.
   func hash(at index: UInt64) throws -> String { try chainHash(at: index)?.description ?? "" }
 

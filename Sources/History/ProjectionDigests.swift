@@ -30,7 +30,9 @@ package struct ProjectionDigests: Hashable, Sendable {
     entries = Self.texts(cluster, now: cluster.lastTime).map {
       Entry(name: $0.name, digest: Self.digest($0.text))
     }
-    entries.append(Entry(name: "commands", digest: Self.digest(Self.commands(cluster))))
+    if cluster.remembersCommands {
+      entries.append(Entry(name: "commands", digest: Self.digest(Self.commands(cluster))))
+    }
   }
 
   private static func digest(_ text: String) -> String {

@@ -27,14 +27,18 @@ package struct Rebuild: Sendable {
   package init(_ history: History, through index: UInt64? = nil) throws {
     let source = history.source
     let last = min(index ?? history.head, history.head)
-    var state = try history.state(at: history.first - 1)
+    var state = history.first == 1 ? Cluster() : try history.state(at: history.first - 1)
+    let newest = try source.newest()
     var stored = try source.storedStates().drop { $0 < history.first }
     var (met, agreed) = (0, history.first - 1)
     var difference: String?
     try source.forEach(from: history.first, through: last) { entry in
       try History.apply(History.event(entry), to: &state)
       if entry.index == stored.first {
-        if try source.checkpoint(atOrBefore: entry.index, commands: true) != state {
+        let isNewest = newest?.lastIndex == entry.index && state.remembersCommands
+        if try source.checkpoint(atOrBefore: entry.index) != state.withoutCommands
+          || isNewest && newest != state
+        {
           difference =
             "the state stored at index \(entry.index) is not what its events make; they agreed at "
             + "index \(agreed)"

@@ -34,7 +34,8 @@ extension History {
     let log = try EventLog.open(directory: directory, mode: .readWrite)
     defer { log.close() }
     var copy = LogCopy(
-      log: log, after: base, state: try knowsState(at: first - 1) ? state(at: first - 1) : nil)
+      log: log, after: base,
+      state: first == 1 ? Cluster() : try knowsState(at: first - 1) ? state(at: first - 1) : nil)
     try source.forEach(from: first, through: head) { entry in
       if try copy.append(entry) { progress(entry.index) }
       return !copy.hasFailed
@@ -67,7 +68,7 @@ private struct LogCopy {
   /// Of the last entry.
   private(set) var term: UInt64
   private var index: UInt64
-  private var plan = CheckpointPlan()
+  private var states = StoredStates()
   private var entries: [Entry] = []
   private let failure = FirstFault()
 
@@ -89,21 +90,18 @@ private struct LogCopy {
     entries.append(entry)
     (term, index) = (entry.term, entry.index)
     if state != nil { try History.apply(History.event(entry), to: &state!) }
-    guard UInt64(entries.count) >= CheckpointPlan.spacing else { return false }
+    guard UInt64(entries.count) >= StoredStates.spacing else { return false }
     submit()
     return true
   }
 
   private mutating func submit() {
-    var checkpoint: Checkpoint?
-    if let state, plan.isDue(at: index) {
-      checkpoint = Checkpoint(index: index, bytes: state.packed())
-    }
+    var writes = StoredStates.Writes()
+    if let state, states.isDue(at: index) { writes = states.store(state) }
     let hard = HardState(term: term, vote: 0, commit: index)
     log.submit(
       LogWrite(
-        entries: entries, hardState: hard, checkpoint: checkpoint,
-        dropsCheckpoint: checkpoint.flatMap { plan.store($0) }
+        entries: entries, hardState: hard, checkpoint: writes.kept, newest: writes.newest
       ) { [failure] result in
         if case .failure(let fault) = result {
           failure.fault.withLock { if $0 == nil { $0 = fault } }

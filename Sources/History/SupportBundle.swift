@@ -31,7 +31,7 @@ package struct SupportBundle: Sendable {
     manifest = ""
     var export: [UInt8] = []
     try history.export(redaction: isRedacted ? Redaction() : nil) { export += $0 }
-    let source = try ExportSource(.init(export), name: "history.muster")
+    let source = try ExportSource(export, name: "history.muster")
     let shown = History(source)
     let examined = Examination(history, log: log)
     let state = try shown.state(at: shown.head)

@@ -18,7 +18,7 @@ package struct Why: Sendable {
 
   /// - Parameter question: `ha`, `endpoints`, or a node's name or id, departed ones included.
   package init(_ history: History, _ question: String, at index: UInt64) throws {
-    let state = try history.state(at: index, commands: false)
+    let state = try history.state(at: index)
     guard state.isFormed else {
       throw Unanswerable("there is no cluster at index \(index) yet")
     }

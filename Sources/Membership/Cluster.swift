@@ -37,7 +37,7 @@ package struct Cluster: Equatable, Sendable {
 
   /// The state before the first event.
   /// - Parameter commands: whether it will remember which commands were carried out. One that does
-  ///   not is to be looked at: it must decide nothing.
+  ///   not is to be looked at: it must decide nothing that is carried out.
   package init(commands: Bool = true) {
     self.init(
       id: ClusterID(0), incarnation: 0, formed: Timestamp(milliseconds: 0),
@@ -83,6 +83,16 @@ package struct Cluster: Equatable, Sendable {
 // Questions.
 extension Cluster {
   package var isFormed: Bool { incarnation > 0 }
+
+  /// Whether it knows which commands were carried out.
+  package var remembersCommands: Bool { sessions.isKept }
+
+  /// The same without them.
+  package var withoutCommands: Cluster {
+    var bare = self
+    bare.sessions = Sessions(kept: false)
+    return bare
+  }
 
   /// In the order of joining. Left nodes are among them until their record is closed.
   package var nodes: [Member] { roster.all }

@@ -44,7 +44,7 @@ package struct Sessions: Equatable, Sendable {
   package private(set) var forgotten: Timestamp?
 
   /// Whether anything is recorded.
-  private let isKept: Bool
+  let isKept: Bool
 
   /// - Parameter kept: whether commands are remembered at all: by a state that only is looked at
   ///   they need not be, and they are most of what folding an event costs.

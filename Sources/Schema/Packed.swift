@@ -6,6 +6,11 @@ import Membership
 /// Writes values one after the other.
 struct PackedWriter {
   private(set) var bytes: [UInt8] = []
+  /// Where records begin.
+  private(set) var starts: [Int] = []
+
+  /// What is put from here on may be told apart from what was put before.
+  mutating func beginRecord() { starts.append(bytes.count) }
 
   /// Seven bits a byte, the lowest first.
   mutating func put(_ value: UInt64) {
@@ -35,6 +40,8 @@ struct PackedWriter {
     bytes.append(contentsOf: text.utf8)
   }
 
+  mutating func put(raw more: ArraySlice<UInt8>) { bytes.append(contentsOf: more) }
+
   mutating func put(_ digest: Digest) { bytes.append(contentsOf: digest.bytes) }
 
   mutating func put<Value>(_ value: Value?, _ body: (inout PackedWriter, Value) -> Void) {
@@ -45,6 +52,17 @@ struct PackedWriter {
   mutating func put<Value>(_ values: [Value], _ body: (inout PackedWriter, Value) -> Void) {
     put(values.count)
     for value in values { body(&self, value) }
+  }
+
+  /// The same, each a record of its own.
+  mutating func putRecords<Value>(
+    _ values: [Value], _ body: (inout PackedWriter, Value) -> Void
+  ) {
+    put(values.count)
+    for value in values {
+      beginRecord()
+      body(&self, value)
+    }
   }
 }
 
@@ -112,6 +130,16 @@ struct PackedReader {
     guard count <= UInt64(end - offset) else { throw invalid("counts more than there is") }
     return Int(count)
   }
+
+  /// So many bytes.
+  mutating func raw(_ count: Int) throws(Malformed) -> ArraySlice<UInt8> {
+    guard count <= end - offset else { throw invalid("is cut short") }
+    defer { offset += count }
+    return bytes[offset..<offset + count]
+  }
+
+  /// All that is left.
+  mutating func rest() throws(Malformed) -> [UInt8] { Array(try raw(end - offset)) }
 
   mutating func text() throws(Malformed) -> String {
     let count = try count()

@@ -47,10 +47,9 @@ struct AtOption: ParsableArguments {
   var at: Selector?
 
   /// The state at that moment, or at HEAD.
-  /// - Parameter commands: whether something is to be decided on it.
-  func state(_ past: Chronicle, commands: Bool = false) throws -> Cluster {
+  func state(_ past: Chronicle) throws -> Cluster {
     let history = past.history
     let index = try at?.index(in: history, now: past.now) ?? history.head
-    return try history.state(at: index, commands: commands)
+    return try history.state(at: index)
   }
 }

@@ -30,7 +30,7 @@ struct WhatIfCommand: AsyncParsableCommand {
   static func suppose(
     _ supposition: Supposition, _ past: Chronicle, at moment: AtOption?
   ) async throws -> WhatIf {
-    let state = try moment?.state(past, commands: true) ?? past.history.state(at: past.history.head)
+    let state = try moment?.state(past) ?? past.history.state(at: past.history.head)
     if moment?.at == nil, let seen = await past.unreachable() {
       return try WhatIf(
         supposition, on: state, unreachable: seen.names,

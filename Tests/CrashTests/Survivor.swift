@@ -11,13 +11,13 @@ struct Survivor {
   static func opened(_ directory: String) throws -> Survivor {
     let log = try EventLog.open(directory: directory, mode: .readWrite)
     defer { log.close() }
-    return Survivor(log)
+    return try Survivor(log)
   }
 
-  private init(_ log: EventLog) {
+  private init(_ log: EventLog) throws {
     ending = Report.Ending(
-      index: log.tip.lastIndex, hash: "\(log.tip.chainHash)", term: log.hardState.term,
-      vote: log.hardState.vote, commit: log.hardState.commit)
+      index: log.lastIndex, hash: try log.chainHash(at: log.lastIndex)?.description ?? "",
+      term: log.hardState.term, vote: log.hardState.vote, commit: log.hardState.commit)
     boot = log.bootNumber
   }
 
@@ -29,7 +29,7 @@ struct Survivor {
   ) throws -> Survivor {
     let log = try EventLog.open(directory: directory, mode: .readWrite)
     defer { log.close() }
-    let found = Survivor(log)
+    let found = try Survivor(log)
     let damage = try log.verify().damage
     #expect(damage == nil, "\(what)")
     #expect(!log.findings.contains { $0.isLogBehind }, "\(what): \(log.findings)")

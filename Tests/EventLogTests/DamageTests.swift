@@ -45,8 +45,7 @@ import Testing
     let found = try damaged.verify()
     #expect(found.damage?.index == index)
     #expect(found.lastIndex == index - 1)
-    #expect(try damaged.verify(.last(50)).damage?.index == (index > 50 ? index : nil))
-    #expect(try damaged.verify(.from(index + 1)).damage == nil)
+    #expect(try damaged.verify(.last(40)).damage?.index == (index > 32 ? index : nil))
     #expect(throws: Fault.self) { try damaged.backup(to: directory.path + "/copy") }
     #expect(!FileManager.default.fileExists(atPath: directory.path + "/copy"))
   }
@@ -65,7 +64,8 @@ import Testing
     try patch(path, at: UInt64(place.lowerBound)) { $0[$0.startIndex] ^= 4 }
     let damaged = try EventLog.open(directory: directory.log, mode: .readWrite)
     #expect(damaged.entries(from: 40, to: 57, maxBytes: .max)?.count == 17)
-    #expect(damaged.entries(from: 58, to: 70, maxBytes: .max)?.count == 12)
+    // Those up to the next whole hash cannot be proven without it.
+    #expect(damaged.entries(from: 65, to: 70, maxBytes: .max)?.count == 5)
     #expect(damaged.failure == nil)
     var seen: Index = 0
     let fault = #expect(throws: Fault.self) {
@@ -100,7 +100,7 @@ import Testing
         isSettled: isSettled)
       let new = try EventLog.open(directory: path, mode: .readWrite, expecting: identity)
       #expect(new.lastIndex == 70)
-      #expect(new.tip.chainHash == hash)
+      #expect(try new.chainHash(at: 70) == hash)
       #expect(new.hardState == state)
       #expect(new.bootNumber > promised.boot)
       #expect(new.findings.map(\.isLogBehind) == (isSettled ? [] : [true]))
@@ -185,7 +185,7 @@ import Testing
     try Data(text.utf8).write(to: URL(fileURLWithPath: path))
     #expect(openFault()?.kind == .foreign)
     #expect(openFault()?.exitCode == 65)
-    try Data("muster-log 2\ncluster c1\nnode a1\nfirst-index 1\n".utf8)
+    try Data("muster-log 3\ncluster c1\nnode a1\nfirst-index 1\n".utf8)
       .write(to: URL(fileURLWithPath: path))
     #expect(openFault()?.kind == .foreign)
     try Data("what".utf8).write(to: URL(fileURLWithPath: path))

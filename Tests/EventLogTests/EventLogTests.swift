@@ -39,7 +39,6 @@ import Testing
       #expect(log.hardState == state)
       #expect(try log.allEntries() == model)
       let hash = model.reduce(ChainHash.genesis) { $0.extended(by: $1) }
-      #expect(log.tip.chainHash == hash)
       #expect(try log.chainHash(at: log.lastIndex) == hash)
     }
     #expect(try log.verify().damage == nil)
@@ -136,11 +135,12 @@ import Testing
     let added = entries(1001...1003, term: 4)
     #expect(await log.write(added).fault == nil)
     #expect(try log.allEntries() == added)
-    #expect(log.tip.chainHash == added.reduce(base.chainHash) { $0.extended(by: $1) })
+    let hash = added.reduce(base.chainHash) { $0.extended(by: $1) }
+    #expect(try log.chainHash(at: 1003) == hash)
     let found = try log.verify()
     #expect(found.checked == 3)
     #expect(found.lastIndex == 1003)
-    #expect(found.chainHash == log.tip.chainHash)
+    #expect(found.chainHash == hash)
     #expect(found.damage == nil)
     let replaced = entries(1001...1001, term: 5)
     #expect(await log.write(replaced).fault == nil)
@@ -156,10 +156,10 @@ import Testing
     }
     // The log's own: a trim.
     let base = LogBase(index: 10, term: 1, chainHash: try #require(try log.chainHash(at: 10)))
-    let tip = log.tip
+    let hash = try log.chainHash(at: 20)
     #expect(await log.write(base: base).fault == nil)
     #expect(log.firstIndex == 11)
-    #expect(log.tip.chainHash == tip.chainHash)
+    #expect(try log.chainHash(at: 20) == hash)
     #expect(log.term(at: 10) == 1)
     #expect(log.term(at: 9) == nil)
     #expect(log.entries(from: 10, to: 12, maxBytes: .max) == nil)
@@ -209,7 +209,7 @@ import Testing
 
   @Test(
     "A write that no log may do ends it, and changes nothing",
-    arguments: ["gap", "committed", "term", "commit", "vote", "hard term", "checkpoint"])
+    arguments: ["gap", "committed", "term", "commit", "vote", "hard term", "checkpoint", "newest"])
   func refused(name: String) async throws {
     let log = try newLog(directory)
     let state = HardState(term: 2, vote: 1, commit: 5)
@@ -223,6 +223,7 @@ import Testing
       case "commit": await log.write(hardState: HardState(term: 2, vote: 1, commit: 11)).fault
       case "vote": await log.write(hardState: HardState(term: 2, vote: 2, commit: 5)).fault
       case "hard term": await log.write(hardState: HardState(term: 1, vote: 1, commit: 5)).fault
+      case "newest": await log.write(newest: Checkpoint(index: 6, bytes: [])).fault
       default: await log.write(checkpoint: Checkpoint(index: 6, bytes: [])).fault
       }
     #expect(fault != nil)
@@ -243,12 +244,19 @@ import Testing
       _ = await log.write(checkpoint: checkpoint, facts: ["at": [UInt8](repeating: 2, count: 3)])
     }
     _ = await log.write(facts: ["at": [9], "other": []])
+    #expect(try log.newestCheckpoint() == nil)
+    for index in [250, 280] as [Index] {
+      _ = await log.write(newest: Checkpoint(index: index, bytes: [UInt8](repeating: 3, count: 9)))
+    }
     log.close()
     log = try EventLog.open(directory: directory.log, mode: .readWrite)
     #expect(try log.lastCheckpoint(atOrBefore: 99) == nil)
     #expect(try log.lastCheckpoint(atOrBefore: 100)?.index == 100)
     #expect(try log.lastCheckpoint(atOrBefore: 299)?.bytes.count == 20000)
     #expect(try log.lastCheckpoint(atOrBefore: .max)?.index == 300)
+    let newest = try #require(try log.newestCheckpoint())
+    #expect(newest.index == 280 && newest.bytes.count == 9)
+    #expect(try log.newestCheckpointIndex() == 280)
     #expect(try log.fact("at") == [9])
     #expect(try log.fact("other") == [])
     #expect(try log.fact("none") == nil)

@@ -33,13 +33,14 @@ extension EventLog {
   /// Submits and waits for the answer.
   func write(
     base: LogBase? = nil, _ entries: [Entry] = [], hardState: HardState? = nil,
-    checkpoint: Checkpoint? = nil,
+    checkpoint: Checkpoint? = nil, newest: Checkpoint? = nil,
     facts: [String: [UInt8]] = [:]
   ) async -> Result<Void, Fault> {
     await withCheckedContinuation { continuation in
       submit(
         LogWrite(
-          base: base, entries: entries, hardState: hardState, checkpoint: checkpoint, facts: facts
+          base: base, entries: entries, hardState: hardState, checkpoint: checkpoint,
+          newest: newest, facts: facts
         ) { continuation.resume(returning: $0) })
     }
   }

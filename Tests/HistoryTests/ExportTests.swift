@@ -12,7 +12,7 @@ import Testing
   func roundTrip() throws {
     let story = try Story.life()
     let history = story.history
-    let file = History(try ExportSource(Data(history.bytes()), name: "file"))
+    let file = History(try ExportSource(Array(history.bytes()), name: "file"))
     #expect(try file.lines().map(\.document) == history.lines().map(\.document))
     #expect(try file.state(at: file.head) == story.cluster)
     #expect(try file.bytes() == history.bytes())
@@ -32,7 +32,7 @@ import Testing
   @Test("A history becomes another owner's log, unchanged, with one more entry that fits it")
   func goesOn() throws {
     var story = try Story.life()
-    let file = History(try ExportSource(Data(story.history.bytes()), name: "file"))
+    let file = History(try ExportSource(Array(story.history.bytes()), name: "file"))
     try story.importing(201, as: ClusterID(20))
     let owner = LogIdentity(cluster: 20, node: 201)
     try inFolder { folder in
@@ -107,7 +107,7 @@ import Testing
     let history = try Story.life().history
     var bytes: [UInt8] = []
     try history.export(10...20) { bytes += $0 }
-    let part = History(try ExportSource(Data(bytes), name: "part"))
+    let part = History(try ExportSource(Array(bytes), name: "part"))
     #expect(part.first == 10 && part.head == 20)
     #expect(
       try part.lines().map(\.recorded)
@@ -135,7 +135,7 @@ import Testing
       var changed = bytes
       changed[offset] ^= 0x20
       let error = #expect(throws: Unanswerable.self, "byte \(offset)") {
-        try ExportSource(Data(changed), name: "file")
+        try ExportSource(Array(changed), name: "file")
       }
       #expect(error?.exitCode == 65)
       if offset >= end, offset < bytes.count - 36 {
@@ -151,10 +151,10 @@ import Testing
     let bytes = try Story.life().history.bytes()
     for count in bytes.indices {
       #expect(throws: Unanswerable.self, "\(count) bytes") {
-        try ExportSource(Data(bytes.prefix(count)), name: "file")
+        try ExportSource(Array(bytes.prefix(count)), name: "file")
       }
     }
-    #expect(throws: Unanswerable.self) { try ExportSource(Data(bytes + [0]), name: "file") }
+    #expect(throws: Unanswerable.self) { try ExportSource(Array(bytes + [0]), name: "file") }
   }
 
   @Test("A redacted file folds to the same roles, without any address or reason in it")
@@ -163,7 +163,7 @@ import Testing
     let bytes = try story.history.bytes(redacted: true)
     let text = String(decoding: bytes, as: UTF8.self)
     #expect(!text.contains("burnt down") && !text.contains("10.9.8.7"))
-    let file = History(try ExportSource(Data(bytes), name: "file"))
+    let file = History(try ExportSource(Array(bytes), name: "file"))
     let state = try file.state(at: file.head)
     #expect(state.nodes.map(\.datastoreRole) == story.cluster.nodes.map(\.datastoreRole))
     #expect(state.nodes.map(\.name) == story.cluster.nodes.map(\.name))

@@ -27,9 +27,12 @@ struct MemorySource: HistorySource {
   var firstIndex: UInt64 { 1 }
   var lastIndex: UInt64 { UInt64(entries.count) }
 
-  func forEach(from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool) throws {
+  func forEach(
+    from first: UInt64, through last: UInt64, _ body: (Entry, ChainHash) throws -> Bool
+  ) throws {
     guard first <= min(last, lastIndex) else { return }
-    for entry in entries[Int(first) - 1..<Int(min(last, lastIndex))] where try !body(entry) {
+    for entry in entries[Int(first) - 1..<Int(min(last, lastIndex))]
+    where try !body(entry, hashes[Int(entry.index)]) {
       return
     }
   }
@@ -43,10 +46,11 @@ struct MemorySource: HistorySource {
     index <= lastIndex ? hashes[Int(index)] : nil
   }
 
-  func checkpoint(atOrBefore index: UInt64, commands: Bool) throws -> Cluster? {
-    let found = stored.keys.filter { $0 <= index }.max().flatMap { stored[$0] }
-    return commands ? found : try found.map { try Cluster(packed: $0.packed(), commands: false) }
+  func checkpoint(atOrBefore index: UInt64) throws -> Cluster? {
+    stored.keys.filter { $0 <= index }.max().flatMap { stored[$0]?.withoutCommands }
   }
+
+  func newest() throws -> Cluster? { stored.max { $0.key < $1.key }?.value }
 }
 
 /// A cluster and its log, driven by requests; one second passes before each event.

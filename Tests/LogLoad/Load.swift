@@ -6,16 +6,18 @@ import Raft
 struct Load {
   private var random: Seeded
   private(set) var tip: LogTip
+  /// The chain hash at its end.
+  private(set) var hash: ChainHash
   /// Chain hash and term by index, for what is not committed, to cut there.
   private var tail: [Index: (hash: ChainHash, term: Term)] = [:]
   /// The commit index that a write has to make durable.
   private var promised: Index
 
-  init(seed: UInt64, tip: LogTip) {
+  init(seed: UInt64, tip: LogTip, hash: ChainHash) {
     random = Seeded(state: seed)
-    self.tip = tip
+    (self.tip, self.hash) = (tip, hash)
     promised = tip.hardState.commit
-    tail[tip.lastIndex] = (tip.chainHash, tip.lastTerm)
+    tail[tip.lastIndex] = (hash, tip.lastTerm)
   }
 
   /// The next write, and the commit index that is durable with it.
@@ -47,7 +49,7 @@ struct Load {
 
   private mutating func cut(to index: Index) {
     guard let place = tail[index] else { return }
-    (tip.lastIndex, tip.lastTerm, tip.chainHash) = (index, place.term, place.hash)
+    (tip.lastIndex, tip.lastTerm, hash) = (index, place.term, place.hash)
     tail = tail.filter { $0.key <= index }
   }
 
@@ -59,9 +61,9 @@ struct Load {
     let entry = Entry(
       index: tip.lastIndex + 1, term: max(term, tip.lastTerm), payload: payload)
     write.entries.append(entry)
-    tip.chainHash = tip.chainHash.extended(by: entry)
+    hash = hash.extended(by: entry)
     (tip.lastIndex, tip.lastTerm) = (entry.index, entry.term)
-    tail[entry.index] = (tip.chainHash, entry.term)
+    tail[entry.index] = (hash, entry.term)
   }
 
   private mutating func number(_ range: ClosedRange<UInt64>) -> UInt64 {

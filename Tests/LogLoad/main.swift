@@ -83,14 +83,14 @@ func resubmitRefused() {
   }
 }
 
-var load = Load(seed: seed, tip: log.tip)
+var load = Load(seed: seed, tip: log.tip, hash: try log.chainHash(at: log.lastIndex)!)
 var number = 0
 while limit == 0 || number < limit {
   number += 1
   let (write, promised) = load.next()
   let tip = load.tip
   say(
-    "s \(number) \(tip.lastIndex) \(tip.chainHash) \(tip.hardState.term) \(tip.hardState.vote) "
+    "s \(number) \(tip.lastIndex) \(load.hash) \(tip.hardState.term) \(tip.hardState.vote) "
       + "\(promised)")
   submit(number, write)
   if outstanding.withLock({ !$0.refused.isEmpty }) { resubmitRefused() }

@@ -71,18 +71,29 @@ struct CheckpointTests {
         ], forgotten: time))
   }
 
-  @Test("with all that it may hold, and with nothing")
-  func roundTrip() throws {
-    #expect(try Cluster(packed: everything.packed()) == everything)
-    #expect(try Cluster(packed: Cluster().packed()) == Cluster())
+  private func newest(_ state: Cluster) -> [UInt8] {
+    StoredState.newest(state.packed(), commands: state.packedCommands())
   }
 
-  @Test("without the commands, if they are not asked for")
+  @Test("with all that it may hold, and with nothing")
+  func roundTrip() throws {
+    for state in [everything, Cluster()] {
+      #expect(try StoredState.read(newest(state), commands: true) == state)
+    }
+  }
+
+  @Test("without the commands, if they are not stored or not asked for")
   func bare() throws {
-    let read = try Cluster(packed: everything.packed(), commands: false)
-    #expect(!everything.sessions.all.isEmpty && read.sessions == Sessions())
-    #expect(read.nodes == everything.nodes && read.tokens == everything.tokens)
-    #expect(read.departed == everything.departed && read.lastIndex == everything.lastIndex)
+    for stored in [newest(everything), StoredState.whole(everything.packed())] {
+      let read = try StoredState.read(stored)
+      #expect(!everything.sessions.all.isEmpty && read.sessions == Sessions())
+      #expect(!read.remembersCommands && read == everything.withoutCommands)
+      #expect(read.nodes == everything.nodes && read.tokens == everything.tokens)
+      #expect(read.departed == everything.departed && read.lastIndex == everything.lastIndex)
+    }
+    #expect(throws: Malformed.self) {
+      try StoredState.read(StoredState.whole(everything.packed()), commands: true)
+    }
   }
 
   @Test("with sessions of any ids, indexes and times")
@@ -102,23 +113,89 @@ struct CheckpointTests {
       let state = Cluster(
         id: Samples.cluster, incarnation: 1, formed: Timestamp(milliseconds: 0),
         sessions: Sessions(restoring: sessions, forgotten: nil))
-      #expect(try Cluster(packed: state.packed()).sessions.all == sessions)
-      let bare = try Cluster(packed: state.packed(), commands: false)
+      #expect(try StoredState.read(newest(state), commands: true).sessions.all == sessions)
+      let bare = try StoredState.read(newest(state))
       #expect(bare == Cluster(id: state.id, incarnation: 1, formed: state.formed))
     }
   }
 
   @Test("One flipped bit, one byte less or one more, and it is not read")
   func damage() {
-    let bytes = everything.packed()
-    for position in bytes.indices {
-      for bit in 0..<8 as Range<UInt8> {
-        var altered = bytes
-        altered[position] ^= 1 << bit
-        #expect(throws: Malformed.self) { try Cluster(packed: altered) }
+    let base = Cluster(
+      id: everything.id, incarnation: 1, formed: everything.formed,
+      tokens: everything.tokens, lastIndex: 9)
+    let whole = StoredState.whole(base.packed())
+    let difference = StoredState.difference(
+      of: everything.packed(), from: WholeState(base.packed()))
+    for (bytes, commands) in [
+      (newest(everything), true), (StoredState.whole(everything.packed()), false),
+      (difference, false),
+    ] {
+      func isRead(_ stored: [UInt8]) -> Bool {
+        (try? StoredState.read(stored, base: whole, commands: commands)) == everything
+          || (try? StoredState.read(stored, base: whole, commands: commands))
+            == everything.withoutCommands
       }
-      #expect(throws: Malformed.self) { try Cluster(packed: Array(bytes[..<position])) }
+      #expect(isRead(bytes))
+      for position in bytes.indices {
+        for bit in 0..<8 as Range<UInt8> {
+          var altered = bytes
+          altered[position] ^= 1 << bit
+          // That a difference names its base is the reader's matter.
+          let names = (try? StoredState.base(of: altered)) ?? nil
+          if names != nil, names != 9 { continue }
+          #expect(throws: Malformed.self, "\(position).\(bit)") {
+            try StoredState.read(altered, base: whole, commands: commands)
+          }
+        }
+        #expect(throws: Malformed.self) {
+          try StoredState.read(Array(bytes[..<position]), base: whole, commands: commands)
+        }
+      }
+      #expect(throws: Malformed.self) {
+        try StoredState.read(bytes + [0], base: whole, commands: commands)
+      }
     }
-    #expect(throws: Malformed.self) { try Cluster(packed: bytes + [0]) }
+  }
+
+  @Test("A difference from another state makes the state, however the two differ")
+  func difference() throws {
+    var random = SystemRandomNumberGenerator()
+    var states = [Cluster(), everything]
+    for _ in 0..<40 {
+      var tokens =
+        everything.tokens
+        + (0..<6).map { number in
+          Token(
+            issued: TokenIssued(
+              id: TokenID(UInt64(100 + number)), secrets: [], uses: 1, expires: nil),
+            index: .random(in: 0...3, using: &random), time: everything.lastTime, actor: "a")
+        }
+      tokens.shuffle(using: &random)
+      tokens.removeLast(.random(in: 0...tokens.count, using: &random))
+      states.append(
+        Cluster(
+          id: everything.id, incarnation: 1, formed: everything.formed,
+          nodes: .random() ? everything.nodes : everything.nodes.reversed(),
+          departed: .random() ? everything.departed : [], tokens: tokens,
+          lastIndex: .random(in: 1...9, using: &random)))
+    }
+    for state in states {
+      for base in states {
+        let stored = StoredState.difference(of: state.packed(), from: WholeState(base.packed()))
+        #expect(try StoredState.base(of: stored) == base.lastIndex)
+        let read = try StoredState.read(stored, base: StoredState.whole(base.packed()))
+        #expect(read == state.withoutCommands)
+      }
+    }
+    let same = StoredState.difference(
+      of: everything.packed(), from: WholeState(everything.packed()))
+    #expect(same.count < 32)
+    // A base that is not there, or is no whole one, makes no state.
+    #expect(throws: Malformed.self) { try StoredState.read(same) }
+    #expect(throws: Malformed.self) { try StoredState.read(same, base: same) }
+    #expect(throws: Malformed.self) {
+      try StoredState.read(same, base: StoredState.whole(Cluster().packed()))
+    }
   }
 }

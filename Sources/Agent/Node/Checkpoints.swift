@@ -1,42 +1,45 @@
-// Stores the state now and then (`CheckpointPlan`), packed on another thread.
+// Stores the state now and then (`StoredStates`), packed on another thread.
 
 import EventLog
+import History
 import Membership
 import NIOCore
 import NIOPosix
-import Schema
 
 /// Confined to the replica's loop.
 final class Checkpoints {
   private let log: EventLog
   private let loop: any EventLoop
-  private var plan: CheckpointPlan
+  private var states: StoredStates
   private var isBusy = false
 
+  /// - Parameter restored: what the node started from.
   init(log: EventLog, loop: any EventLoop, restored: Checkpoint?) {
     self.log = log
     self.loop = loop
-    plan = CheckpointPlan(after: restored)
+    // Where the last one kept stands cannot be read: then the next one is kept a little early.
+    let kept = (try? log.checkpointIndex(atOrBefore: .max)) ?? nil
+    states = StoredStates(after: restored, kept: kept ?? 0)
   }
 
   /// Called after events were applied. A state that is worth it is packed on another thread.
   func consider(_ cluster: Cluster) {
-    guard !isBusy, plan.isDue(at: cluster.lastIndex) else { return }
+    guard !isBusy, states.isDue(at: cluster.lastIndex) else { return }
     isBusy = true
-    let index = cluster.lastIndex
+    let before = states
     let own = NIOLoopBound(self, eventLoop: loop)
-    NIOThreadPool.singleton.runIfActive(eventLoop: loop) { cluster.packed() }
-      .assumeIsolated()
-      .whenComplete { result in
-        own.value.isBusy = false
-        guard case .success(let bytes) = result else { return }
-        own.value.store(Checkpoint(index: index, bytes: bytes))
-      }
-  }
-
-  private func store(_ checkpoint: Checkpoint) {
-    let superfluous = plan.store(checkpoint)
-    // A disk that is full, or fails, is found out by the writes that matter.
-    log.submit(LogWrite(checkpoint: checkpoint, dropsCheckpoint: superfluous))
+    NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
+      var states = before
+      let writes = states.store(cluster)
+      return (states, writes)
+    }
+    .assumeIsolated()
+    .whenComplete { result in
+      own.value.isBusy = false
+      guard case .success(let (states, writes)) = result else { return }
+      own.value.states = states
+      // A disk that is full, or fails, is found out by the writes that matter.
+      own.value.log.submit(LogWrite(checkpoint: writes.kept, newest: writes.newest))
+    }
   }
 }

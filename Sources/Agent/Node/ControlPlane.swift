@@ -57,7 +57,7 @@ final class ControlPlane: Sendable {
   /// - Throws: `Failure`: damaged or foreign data, a port in use.
   static func start(_ context: NodeContext, hooks: Hooks) async throws -> ControlPlane {
     let log = try openLog(context)
-    let checkpoint = try lastCheckpoint(log)
+    let checkpoint = try newestCheckpoint(log)
     var cluster = try await restore(log, from: checkpoint, context.logger)
     let lost = log.findings.compactMap(\.lostUpTo).max()
     if let lost, cluster.nodes.filter(\.isControlPlane).count == 1 {
@@ -174,7 +174,7 @@ final class ControlPlane: Sendable {
     var cluster = Cluster()
     if let checkpoint {
       do throws(Malformed) {
-        cluster = try Cluster(packed: checkpoint.bytes)
+        cluster = try StoredState.read(checkpoint.bytes, commands: true)
       } catch {
         logger.warning(
           "the checkpoint at index \(checkpoint.index) is not used, the whole log is read: \(error)"
@@ -193,9 +193,9 @@ final class ControlPlane: Sendable {
     return cluster
   }
 
-  private static func lastCheckpoint(_ log: EventLog) throws -> Checkpoint? {
+  private static func newestCheckpoint(_ log: EventLog) throws -> Checkpoint? {
     do throws(Fault) {
-      return try log.lastCheckpoint(atOrBefore: log.hardState.commit)
+      return try log.newestCheckpoint().flatMap { $0.index <= log.hardState.commit ? $0 : nil }
     } catch {
       throw Failure(error.description, exitCode: error.exitCode)
     }

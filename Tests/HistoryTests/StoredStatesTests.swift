@@ -1,0 +1,133 @@
+// States that a log stores on the way: near every index, small, and what the events make.
+
+import EventLog
+import Foundation
+import History
+import Membership
+import Raft
+import Schema
+import Testing
+
+@Suite("Stored states")
+struct StoredStatesTests {
+  /// A long life: API servers come and go, and now and then an invitation is issued.
+  private func story(_ count: Int) throws -> Story {
+    var story = try Story.life()
+    while story.entries.count < count {
+      let number = UInt64(story.entries.count)
+      if number.isMultiple(of: 20) {
+        story.append(
+          .tokenIssued(
+            TokenIssued(
+              id: TokenID(number), secrets: [.init(hash: digest(2, Int(number)), roles: [.worker])],
+              uses: 1, expires: story.now.adding(seconds: 60))))
+      } else {
+        story.append(
+          .endpointRefreshed(
+            EndpointRefreshed(
+              node: NodeID(1), endpoints: record(1).endpoints,
+              apiserverReady: number.isMultiple(of: 2), version: "0.1.0")))
+      }
+      // The states on the way are asked for here and there only.
+      if number > 100, !number.isMultiple(of: 97) { story.states[Int(number)] = Cluster() }
+    }
+    return story
+  }
+
+  @Test("From a log made of a history, any state is what the events made it")
+  func near() throws {
+    let story = try story(9_000)
+    try inFolder { folder in
+      let path = folder.appending(path: "log").path
+      try story.history.restore(to: path)
+      let log = try EventLog.open(directory: path, mode: .readOnly)
+      defer { log.close() }
+      let source = LogSource(log)
+      let history = History(source)
+      let stored = try source.storedStates()
+      #expect(stored.count >= 3)
+      for index in stored {
+        let kept = try #require(try log.lastCheckpoint(atOrBefore: index))
+        #expect(kept.index == index || index == stored.last)
+      }
+      #expect(try stored.contains { try isDifference(log, $0) })
+      for index in stride(from: 97, to: story.entries.count, by: 97) {
+        #expect(try history.state(at: UInt64(index)) == story.states[index].withoutCommands)
+      }
+      let newest = try #require(try source.newest())
+      #expect(newest.remembersCommands)
+      #expect(newest.lastIndex + 2 * StoredStates.spacing > history.head)
+      let rebuilt = try Rebuild(history)
+      #expect(rebuilt.difference == nil && rebuilt.storedStates == stored.count)
+    }
+  }
+
+  private func isDifference(_ log: EventLog, _ index: UInt64) throws -> Bool {
+    let kept = try #require(try log.lastCheckpoint(atOrBefore: index))
+    return try StoredState.base(of: kept.bytes) != nil
+  }
+
+  @Test("A stored state that cannot be read costs time and nothing else")
+  func damaged() throws {
+    let story = try story(5_000)
+    try inFolder { folder in
+      let path = folder.appending(path: "log").path
+      try story.history.restore(to: path)
+      let log = try EventLog.open(directory: path, mode: .readWrite)
+      let whole = try #require(try log.lastCheckpoint(atOrBefore: 2_500))
+      var bytes = whole.bytes
+      bytes[bytes.count / 2] ^= 1
+      log.submit(
+        LogWrite(
+          checkpoint: Checkpoint(index: whole.index, bytes: bytes),
+          newest: Checkpoint(index: 4_900, bytes: [2, 4])))
+      log.close()
+      let damaged = try EventLog.open(directory: path, mode: .readOnly)
+      defer { damaged.close() }
+      let history = History(LogSource(damaged))
+      for index in [2_425, 4_850, 4_947] {
+        #expect(try history.state(at: UInt64(index)) == story.states[index].withoutCommands)
+      }
+      #expect(try LogSource(damaged).newest() == nil)
+    }
+  }
+
+  @Test("What is kept for good is little, and near, however the state grows")
+  func cost() throws {
+    for tokensAtOnce in [0, 1, 40] {
+      var (states, kept, bytes) = (StoredStates(), UInt64(0), 0)
+      var tokens: [Token] = []
+      let last: UInt64 = 200_000
+      for index in stride(from: 500, through: last, by: 500) {
+        for number in 0..<tokensAtOnce {
+          tokens.append(
+            Token(
+              issued: TokenIssued(
+                id: TokenID(index + UInt64(number)), secrets: [], uses: 1, expires: nil),
+              index: index, time: Timestamp(milliseconds: 0), actor: "root@n1"))
+        }
+        guard states.isDue(at: index) else { continue }
+        let state = Cluster(
+          id: ClusterID(7), incarnation: 1, formed: Timestamp(milliseconds: 0), tokens: tokens,
+          lastIndex: index)
+        let writes = states.store(state)
+        #expect(writes.newest?.index == index)
+        guard let checkpoint = writes.kept else { continue }
+        // As far apart as it takes to be worth it, or as the next one is due.
+        let size = UInt64(state.packed().size)
+        #expect(index - kept <= max(StoredStates.spacing, size / 400) + size / 10 + 500)
+        bytes += checkpoint.bytes.count
+        kept = index
+      }
+      #expect(kept > 0)
+      #expect(UInt64(bytes) <= 10 * last)
+    }
+  }
+
+  @Test("What was stored goes on where a log is opened again")
+  func reopened() {
+    let states = StoredStates(after: Checkpoint(index: 70_000, bytes: []), kept: 69_000)
+    #expect(!states.isDue(at: 70_001))
+    #expect(states.isDue(at: 70_000 + StoredStates.spacing))
+  }
+}
