@@ -20,9 +20,9 @@ package protocol HistorySource: Sendable {
   /// What was taken out of it before it was mailed; nil if it is as it was written.
   var redaction: String? { get }
 
-  /// Hands out the entries from `first` through `last` with their chain hashes, until `body` returns
-  /// false: one chain, each proven by its hash on that of the one before. No read transaction is
-  /// open while `body` runs.
+  /// Hands out the entries from `first` through `last` with their chain hashes, until `body`
+  /// returns false: one chain, each proven by its hash on that of the one before. No read
+  /// transaction is open while `body` runs.
   /// - Throws: `Fault` if reading fails, else what `body` throws.
   func forEach(
     from first: UInt64, through last: UInt64, _ body: (Entry, ChainHash) throws -> Bool
@@ -89,10 +89,8 @@ package struct LogSource: HistorySource {
 
   package func storedState(atOrBefore index: UInt64) throws -> UInt64? {
     let limit = min(index, lastIndex)
-    return max(
-      try log.checkpointIndex(atOrBefore: limit) ?? 0, try newestIndex(atOrBefore: limit) ?? 0
-    )
-    .nonZero
+    let kept = try log.checkpointIndex(atOrBefore: limit)
+    return try [kept, newestIndex(atOrBefore: limit)].compactMap(\.self).max()
   }
 
   private func newestIndex(atOrBefore limit: UInt64) throws -> UInt64? {
@@ -134,10 +132,6 @@ package struct LogSource: HistorySource {
     }
     return try? StoredState.read(stored.bytes, base: whole.bytes)
   }
-}
-
-extension UInt64 {
-  fileprivate var nonZero: UInt64? { self == 0 ? nil : self }
 }
 
 extension HistorySource {

@@ -11,7 +11,7 @@ import Schema
 ///
 /// The newest state, with its commands, is what a start goes on from; the next one takes its place.
 /// Others are kept for good, without commands: whole, or while that is much less, as the difference
-/// from the last whole one. One is kept only where there were enough events since the one before it,
+/// from the last whole one. One is kept only where enough events lie between it and the one before,
 /// so that all together take no more than some bytes an event.
 package struct StoredStates: Sendable {
   /// At least so many events lie between two; so many are folded at a start while the state is
