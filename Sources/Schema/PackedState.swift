@@ -157,7 +157,9 @@ package enum StoredState {
       while !input.isAtEnd {
         bytes += try input.raw(try input.count())
         let (from, count) = (try input.number(), try input.number())
-        guard from <= UInt64(whole.count), count <= UInt64(whole.count) - from else {
+        guard from <= UInt64(whole.count), count <= UInt64(whole.count) - from,
+          count > 0 || from == 0
+        else {
           throw input.invalid("copies what is not there")
         }
         let start = whole.startIndex + Int(from)

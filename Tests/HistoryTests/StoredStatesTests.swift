@@ -15,7 +15,7 @@ struct StoredStatesTests {
     var story = try Story.life()
     while story.entries.count < count {
       let number = UInt64(story.entries.count)
-      if number.isMultiple(of: 20) {
+      if number.isMultiple(of: 500) {
         story.append(
           .tokenIssued(
             TokenIssued(
