@@ -5,10 +5,10 @@ import Raft
 ///
 /// `entries`: by index, as `EntryLayout` has them. `checkpoints`: the host's bytes by index, kept
 /// for good. `meta`: `identity` (its file's text), `base` (index, term, chain hash), `hard` (term,
-/// vote, commit), `boot`, `behind` (log, witness, last index: a finding not yet settled), `newest` (a
-/// checkpoint that the next one replaces: its index and the host's bytes) and `fact/NAME`. Numbers,
-/// also as keys, are 8 bytes big-endian. The names of the tables begin with the group's number: an
-/// environment can hold several groups.
+/// vote, commit), `boot`, `behind` (log, witness, last index: a finding not yet settled), `newest`
+/// (a checkpoint that the next one replaces: its index and the host's bytes) and `fact/NAME`.
+/// Numbers, also as keys, are 8 bytes big-endian. The names of the tables begin with the group's
+/// number: an environment can hold several groups.
 struct LogStore: Sendable {
   let directory: String
   let files: LogFiles
