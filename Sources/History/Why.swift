@@ -165,9 +165,9 @@ package struct Why: Sendable {
     let member = state.node(named: name) ?? NodeID(name).flatMap { state.node($0) }
     let gone = state.departed.last { $0.name == name || $0.node.description == name }
     guard let id = member?.id ?? gone?.node else {
-      throw Unanswerable(
-        "the log knows no node \(quoted(name)) up to index \(state.lastIndex); ask for ha, "
-          + "endpoints, or one of: \(state.nodes.map(\.name).joined(separator: " "))", exitCode: 6)
+      var unknown = state.unknownNode(name)
+      unknown.description += "; or ask for ha or endpoints"
+      throw unknown
     }
     if let member, member.isActive { return try active(history, state, member) }
     let left = gone.map { gone in

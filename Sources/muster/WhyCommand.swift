@@ -17,7 +17,7 @@ struct WhyCommand: AsyncParsableCommand {
   func run() async throws {
     let past = try await origin.open()
     let history = past.history
-    let index = try moment.at?.index(in: history, now: past.now) ?? history.head
+    let index = try moment.index(past)
     var why = try Why(history, question, at: index)
     if moment.at == nil, ["ha", "high-availability"].contains(question),
       let seen = await past.availability()
