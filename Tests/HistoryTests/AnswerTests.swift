@@ -45,4 +45,59 @@ import Testing
     #expect(try history.absence(EventFilter(from: 2, to: 3, actor: "root@n4")).contains("2..3"))
     #expect(try history.absence(EventFilter(from: 5, to: 4)).contains("no event lies"))
   }
+
+  @Test("Every fact has a path that is known, and any that is known may be expected")
+  func shapes() throws {
+    var story = try Story.life()
+    try story.goOn()
+    for state in story.states {
+      for fact in Facts(state).all {
+        try Expectation(fact.path).check(story.history)
+        let isKnown = Facts.shapes.contains { shape in
+          let parts = shape.split(separator: "*", omittingEmptySubsequences: false)
+          return parts.count == 1
+            ? fact.path == shape : fact.path.hasPrefix(parts[0]) && fact.path.hasSuffix(parts[1])
+        }
+        #expect(isKnown, "\(fact.path)")
+      }
+    }
+  }
+
+  @Test(
+    "A fact that there cannot be is refused with the nearest",
+    arguments: [
+      ("ha.canLoose>=1", "ha.canLose"), ("nodes.n2.datastorRole=voter", "nodes.n2.datastoreRole"),
+      ("leader=n1", "leader."), ("nodes.n99.role=worker", "nodes.n"), ("HA.voters>1", "ha.voters"),
+    ])
+  func misspelled(_ text: String, _ near: String) throws {
+    let history = try Story.life().history
+    let words = refusal { try Expectation(text).check(history) }
+    #expect(words.contains(near), "\(words)")
+  }
+
+  @Test("Bisecting says so where there is nothing to find, and asks for more than it knows not")
+  func nothingToFind() throws {
+    let history = try Story.life().history
+    func bisect(
+      _ range: ClosedRange<UInt64>, scan: Bool, _ verdict: Bisection.Verdict?, _ text: String = "x"
+    ) -> String {
+      refusal {
+        let expectation = try Expectation(text)
+        return try Bisection(history, range, condition: text, scan: scan) {
+          verdict ?? (expectation.holds($0) ? .holds : .fails)
+        }
+      }
+    }
+    let all = 1...history.head
+    #expect(
+      bisect(all, scan: false, .holds).contains(
+        "nothing to find by halving: x holds at both ends, index 1 and index \(history.head)"))
+    #expect(bisect(all, scan: false, .fails).contains("does not hold at both ends"))
+    #expect(bisect(3...7, scan: true, .holds).contains("x holds at every index from 3 to 7"))
+    #expect(bisect(all, scan: true, .fails).contains("does not hold at any index"))
+    #expect(bisect(all, scan: false, .skip).contains("cannot be told at index 1 and index"))
+    // A node is there, or is not, by its path alone.
+    #expect(try Expectation("nodes.n4").holds(history.state(at: history.head)))
+    #expect(try !Expectation("nodes.n5").holds(history.state(at: history.head)))
+  }
 }
