@@ -100,4 +100,63 @@ import Testing
     #expect(try Expectation("nodes.n4").holds(history.state(at: history.head)))
     #expect(try !Expectation("nodes.n5").holds(history.state(at: history.head)))
   }
+
+  @Test("Where the quorum is lost already every supposition says so and exits with 3")
+  func lostQuorum() throws {
+    let story = try Story.life()
+    let lost: Set<String> = ["n1", "n2"]
+    for words in [
+      ["remove", "n3"], ["leave", "n3"], ["promote", "n3"], ["demote", "n3"], ["fail", "n1"],
+      ["fail", "n3"], ["join", "2", "voters"], ["join", "worker"], ["lose-zone", "b"],
+    ] {
+      let finding = try WhatIf(
+        Supposition(words), on: story.cluster, unreachable: lost, basis: "")
+      #expect(finding.exitCode == 3, "\(words)")
+      #expect(finding.text.contains("The quorum is lost already"), "\(finding.text)")
+      #expect(finding.after.voters == finding.before.voters)
+    }
+    // Whoever comes back brings it back.
+    let back = try WhatIf(
+      Supposition(["reboot", "n1"]), on: story.cluster, unreachable: lost, basis: "")
+    #expect(back.after.quorumHeld && back.exitCode == 0, "\(back.text)")
+  }
+
+  @Test("A reboot is a loss and a return")
+  func reboot() throws {
+    let story = try Story.life()
+    let voters = story.cluster.nodes(.voter).map(\.name)
+    for name in voters {
+      let finding = try WhatIf(Supposition(["reboot", name]), on: story.cluster, basis: "")
+      let gone = try WhatIf(Supposition(["fail", name]), on: story.cluster, basis: "")
+      #expect(finding.meanwhile?.canLose == gone.after.canLose)
+      #expect(finding.after.canLose == finding.before.canLose && finding.exitCode == 0)
+    }
+    let all = try WhatIf(
+      Supposition(["reboot"] + voters.prefix(2)), on: story.cluster, basis: "")
+    #expect(all.meanwhile?.quorumHeld == false && all.after.quorumHeld && all.exitCode == 3)
+    #expect(all.text.contains("would cost the quorum while it lasts"), "\(all.text)")
+  }
+
+  @Test("Before remove-node acts it is told what comes of it as it was typed")
+  func typedRemoval() throws {
+    let story = try Story.life()
+    func preview(_ forced: Bool, unreachable: Set<String> = [], alive: Set<String> = []) throws
+      -> WhatIf
+    {
+      try WhatIf(
+        .removeNode("n3", forced: forced), on: story.cluster, unreachable: unreachable,
+        alive: alive, basis: "")
+    }
+    // Alive, by contact or by what was heard lately: refused without force, and nothing happens.
+    for (unreachable, alive) in [([], []), (["n3"], ["n3"])] as [(Set<String>, Set<String>)] {
+      let plain = try preview(false, unreachable: unreachable, alive: alive)
+      #expect(plain.refusals == [.alive("n3")] && plain.steps.isEmpty, "\(plain.text)")
+      #expect(!plain.text.contains("cost the quorum"), "\(plain.text)")
+      let forced = try preview(true, unreachable: unreachable, alive: alive)
+      #expect(forced.refusals.isEmpty && forced.text.contains("n3 removed by force"))
+      #expect(forced.text.contains("what if n3 is removed by force?"))
+    }
+    let gone = try preview(false, unreachable: ["n3"])
+    #expect(gone.refusals.isEmpty && gone.steps.last?.hasSuffix("n3 removed") == true)
+  }
 }
