@@ -159,4 +159,67 @@ import Testing
     let gone = try preview(false, unreachable: ["n3"])
     #expect(gone.refusals.isEmpty && gone.steps.last?.hasSuffix("n3 removed") == true)
   }
+
+  @Test("Every sentence of why stands alone: it names what it is about")
+  func whole() throws {
+    var story = try Story.life()
+    try story.ask(.enterMaintenance(.init(target: "n2", seconds: 600)))
+    try story.keepRoles()
+    try story.ask(.enterMaintenance(.init(target: "n2", seconds: nil)))
+    let upkeep = try Why(story.history, "n2", at: story.history.head)
+    #expect(upkeep.verdict.contains { $0.hasPrefix("n2 may be away until it is told") })
+    #expect(upkeep.chain.last?.words == "the last word on maintenance of n2")
+    try story.ask(.exitMaintenance("n2"))
+    try story.keepRoles()
+    try story.goOn()
+    let history = story.history
+    var told = 0
+    for index in stride(from: history.first, through: history.head, by: 2) {
+      let state = try history.state(at: index)
+      let names = state.nodes.map(\.name) + state.departed.map(\.name)
+      for question in ["ha", "endpoints"] + names + state.tokens.map(\.id.description) {
+        let why = try Why(history, question, at: index)
+        for sentence in why.verdict + why.chain.map(\.words) {
+          #expect(
+            !["it ", "so ", "its ", "they "].contains { sentence.hasPrefix($0) }, "\(sentence)")
+          #expect(!sentence.contains("since then") && !sentence.contains(" it spent"))
+          told += 1
+        }
+      }
+    }
+    #expect(told > 500)
+  }
+
+  @Test("Why of an invitation tells who issued it, who joined with it, and what it is good for")
+  func invitation() throws {
+    var story = try Story.life()
+    let id = TokenID(40)
+    let end = story.now.adding(seconds: 60)
+    try story.ask(
+      .issueToken(
+        TokenIssued(
+          id: id, secrets: [.init(hash: digest(1, 40), roles: [.worker])], uses: 2, expires: end)))
+    let issued = story.history.head
+    func says(_ words: String, now: Timestamp? = nil) throws {
+      let why = try Why(story.history, id.description, at: story.history.head, now: now)
+      let verdict = why.verdict
+      #expect(verdict.contains { $0.contains(words) }, "\(verdict)")
+    }
+    try says("issued at index \(issued) (")
+    try says("by root@n1, for worker nodes, 2 uses")
+    try says("nobody joined with")
+    try says("admits 2 more nodes, until")
+    try says("it expired at \(end.rfc3339)", now: end)
+    let record = record(40, .worker)
+    try story.ask(.join(.init(node: record, secret: digest(1, 40))), actor: "token \(id)")
+    try says("n40 joined with invitation \(id) at index \(issued + 1)")
+    try says("admits 1 more node")
+    try story.ask(.revokeToken(id), actor: "root@n2")
+    try says("revoked at index \(issued + 2)")
+    try says("by root@n2")
+    let why = try Why(story.history, id.description, at: story.history.head)
+    #expect(why.chain.map(\.line.recorded.index) == [issued, issued + 1, issued + 2])
+    let spent = try Why(story.history, TokenID(4).description, at: story.history.head)
+    #expect(spent.verdict.last?.hasSuffix("it is used up") == true)
+  }
 }
