@@ -116,8 +116,8 @@ package struct Facts: Hashable, Sendable {
   private mutating func add(_ policy: Policy) {
     add("policy.voters", policy.voters)
     add("policy.standbys", policy.standbys)
-    if let time = policy.suspectAfter { add("policy.suspectAfter", "\(time) ms") }
-    if let time = policy.recoverAfter { add("policy.recoverAfter", "\(time) ms") }
+    if let time = policy.suspectAfter { add("policy.suspectAfter", span(milliseconds: time)) }
+    if let time = policy.recoverAfter { add("policy.recoverAfter", span(milliseconds: time)) }
     add("policy.spread", policy.spread ? "yes" : "no")
   }
 

@@ -21,6 +21,11 @@ extension Cluster {
 }
 
 extension History {
+  /// Of the nodes at the end; none where no state is known.
+  package func names() throws -> [String] {
+    try knowsState(at: head) ? state(at: head, commands: false).nodes.map(\.name) : []
+  }
+
   /// Refuses a filter that asks for a node that nobody knows.
   /// - Throws: `Unanswerable` that names those there are.
   package func check(_ filter: EventFilter) throws {

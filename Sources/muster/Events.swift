@@ -83,7 +83,7 @@ struct Events: AsyncParsableCommand {
       try history.check(filter)
     }
     if graph { return try drawGraph(history, filter) }
-    let text = EventText(isJSON: format == .json)
+    let text = EventText(isJSON: format == .json, names: try history.names())
     var reader = EventReader()
     if let header = text.header { Terminal.out(header) }
     let output = Terminal.Output()

@@ -4,6 +4,7 @@ import EventLog
 import Foundation
 import History
 import Membership
+import Projections
 import Testing
 
 @Suite struct AnswerTests {
@@ -221,5 +222,47 @@ import Testing
     #expect(why.chain.map(\.line.recorded.index) == [issued, issued + 1, issued + 2])
     let spent = try Why(story.history, TokenID(4).description, at: story.history.head)
     #expect(spent.verdict.last?.hasSuffix("it is used up") == true)
+  }
+
+  @Test("Tables keep their columns, and tell in words what they do not know")
+  func tables() throws {
+    var story = try Story.life()
+    try story.ask(.enterMaintenance(.init(target: "n2", seconds: 600)))
+    let history = story.history
+    let names = ["a-machine-with-a-name-of-some-length"]
+    for text in [EventText(isJSON: false), EventText(isJSON: false, names: names)] {
+      let header = try #require(text.header)
+      let event = try #require(header.firstRange(of: "EVENT")).lowerBound
+      let effect = try #require(header.firstRange(of: "EFFECT")).lowerBound
+      for line in try history.lines().map({ text.line($0) }) {
+        #expect(line[line.index(before: event)] == " " && line[event] != " ", "\(line)")
+        #expect(line[line.index(before: effect)] == " " && line[effect] != " ", "\(line)")
+      }
+    }
+    var line = try history.line(at: 5)
+    line.effect = nil
+    #expect(EventText(isJSON: false).line(line).contains("unknown: the state before it"))
+  }
+
+  @Test("Who is in maintenance already and enters again changes the end")
+  func prolonged() throws {
+    var story = try Story.life()
+    func effect() throws -> String { try story.history.lines().last?.effect ?? "" }
+    try story.ask(.enterMaintenance(.init(target: "n3", seconds: nil)))
+    try story.ask(.enterMaintenance(.init(target: "n3", seconds: 60)))
+    #expect(
+      try effect()
+        == "n3 may stay away until 2026-10-24T03:13:29Z instead of until it is told to be back")
+  }
+
+  @Test("Durations are told in the unit that fits")
+  func durations() {
+    #expect(span(milliseconds: 5000) == "5 s")
+    #expect(span(milliseconds: 90_000) == "90 s")
+    #expect(span(milliseconds: 120_000) == "2 min")
+    #expect(span(milliseconds: 3_600_000) == "1 h")
+    #expect(span(milliseconds: 1250) == "1250 ms")
+    #expect(span(milliseconds: 0) == "0 ms")
+    #expect(PolicyChanged(suspectAfter: 5000).words == "suspect after 5 s")
   }
 }
