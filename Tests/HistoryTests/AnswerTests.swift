@@ -5,12 +5,23 @@ import Foundation
 import History
 import Membership
 import Projections
+import Raft
 import Testing
 
 @Suite struct AnswerTests {
   private func refusal<R>(_ body: () throws -> R) -> String {
     let error = #expect(throws: Unanswerable.self) { _ = try body() }
     return error?.description ?? ""
+  }
+
+  private func part(
+    _ history: History, _ range: ClosedRange<UInt64>, in folder: URL
+  ) throws -> History {
+    let url = folder.appending(path: "part-\(range.lowerBound)-\(range.upperBound)")
+    var bytes: [UInt8] = []
+    try history.export(range) { bytes += $0 }
+    try Data(bytes).write(to: url)
+    return History(try ExportSource(path: url.path))
   }
 
   @Test("A node that nobody knows is refused with the names there are and were")
@@ -28,11 +39,7 @@ import Testing
   func unknownNames() throws {
     let story = try Story.life()
     try inFolder { folder in
-      let url = folder.appending(path: "part")
-      var bytes: [UInt8] = []
-      try story.history.export(9...20) { bytes += $0 }
-      try Data(bytes).write(to: url)
-      let part = History(try ExportSource(path: url.path))
+      let part = try part(story.history, 9...20, in: folder)
       #expect(refusal { try part.check(EventFilter(node: "n2")) }.contains("ask by id"))
       try part.check(EventFilter(node: NodeID(2).description))
     }
@@ -264,5 +271,34 @@ import Testing
     #expect(span(milliseconds: 1250) == "1250 ms")
     #expect(span(milliseconds: 0) == "0 ms")
     #expect(PolicyChanged(suspectAfter: 5000).words == "suspect after 5 s")
+  }
+
+  @Test("A part of history is compared by hash, and by facts where the other side knows them")
+  func parts() throws {
+    let story = try Story.life()
+    let whole = story.history
+    try inFolder { folder in
+      let part = try part(whole, 9...20, in: folder)
+      // The state of the part's end is the whole's, for the hashes are.
+      let ends = try Difference(part, 20, whole, whole.head)
+      #expect(try ends.changes == Difference(whole, 20, whole.head).changes)
+      #expect(ends.text.contains("through index 20, what lies before index 9 included"))
+      #expect(try Difference(whole, 12, part, 20).changes == Difference(whole, 12, 20).changes)
+      // Two parts know neither state, but the same hash is the same state.
+      let later = try self.part(whole, 15...25, in: folder)
+      let apart = try Difference(part, 20, later, 25)
+      #expect(apart.changes == nil && !apart.isEmpty)
+      #expect(apart.text.contains("which facts differ is not known"), "\(apart.text)")
+      #expect(try Difference(part, 20, later, 20).isEmpty)
+      // Within one part what happened is told.
+      let within = try Difference(part, 10, 14)
+      #expect(within.changes == nil && within.events.count == 4)
+      #expect(within.text.contains("which facts differ is not known"))
+      // Where they part, the state on the other side of the fork is nobody's but its own.
+      var other = story.entries
+      for i in 17..<other.count { other[i].term += 1 }
+      let fork = try Difference(part, 20, History(MemorySource(other)), 20)
+      #expect(fork.changes == nil && fork.text.contains("FORK after index 17"), "\(fork.text)")
+    }
   }
 }
