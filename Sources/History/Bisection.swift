@@ -67,8 +67,8 @@ package struct Bisection: Sendable {
     }
     guard a != b else {
       throw Unanswerable(
-        "nothing to find by halving: \(condition) \(a == .holds ? "holds" : "does not hold") at "
-          + "both ends, \(ends). If it was otherwise in between, --scan, which looks at every "
+        "nothing to find by halving: \(condition) holds at \(a == .holds ? "both ends" : "neither end")"
+          + ", \(ends). If it was otherwise in between, --scan, which looks at every "
           + "index, finds it", exitCode: 1)
     }
     while low + 1 < high {

@@ -46,10 +46,11 @@ struct RehearsalStage {
     Observation(reachable: reachable, caughtUp: reachable, alive: reachable.union(alive))
   }
 
-  // MARK: What may happen
+  // MARK: What may happen: without a quorum nothing that must be decided
 
   /// As an operator would: without force, and if it is alive by `leave` on it.
   mutating func remove(_ member: Member) {
+    guard holdsQuorum else { return }
     let plain = Command.removeNode(.init(target: member.id.description, force: false))
     switch decide(plain) {
     case .success: return
@@ -64,18 +65,20 @@ struct RehearsalStage {
 
   /// As it was typed.
   mutating func remove(_ member: Member, forced: Bool) {
+    guard holdsQuorum else { return }
     let wish = Command.removeNode(.init(target: member.id.description, force: forced))
     if forced { tellWhoLeads(without: member.id) }
     if case .failure(let refusal) = decide(wish) { refusals.append(refusal) }
   }
 
   mutating func depart(_ id: NodeID) {
+    guard holdsQuorum else { return }
     tellWhoLeads(without: id)
     if case .failure(let refusal) = decide(.leave(id)) { refusals.append(refusal) }
   }
 
   mutating func demote(_ member: Member) {
-    if isAlready(member, .worker) { return }
+    guard holdsQuorum, !isAlready(member, .worker) else { return }
     if member.isControlPlane { tellWhoLeads(without: member.id) }
     let wish = Command.changeRole(.init(target: member.id.description, role: .worker))
     if case .failure(let refusal) = decide(wish) { refusals.append(refusal) }

@@ -67,7 +67,7 @@ extension History {
 func nearest(_ asked: String, in names: [String]) -> [String] {
   // A word may be longer than any name: how far it is off is of no interest then.
   let asked = String(asked.lowercased().prefix(64))
-  return names.map { (name: $0, distance: distance(asked, $0.lowercased())) }
+  return Set(names).map { (name: $0, distance: distance(asked, $0.lowercased())) }
     .sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }.map(\.name)
 }
 

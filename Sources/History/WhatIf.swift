@@ -143,7 +143,7 @@ package struct WhatIf: Sendable {
     }
     var text = "what if \(supposed)? (\(basis); nothing is changed)\n"
     text += "  high-availability now:   \(line(before))\n"
-    if let meanwhile { text += "  high-availability then:  \(line(meanwhile))\n" }
+    if let meanwhile { text += "  high-availability during: \(line(meanwhile))\n" }
     text += "  high-availability after: \(line(after))\n"
     for refusal in refusals { text += "  REFUSED: \(refusal.message)\n" }
     if let leaderMoves { text += "  \(leaderMoves)\n" }

@@ -124,6 +124,13 @@ package struct Why: Sendable {
         verdict.append("the cluster has never been highly available, as recorded")
       }
     }
+    if !available.isHighlyAvailable {
+      let vote = try history.last(
+        atOrBefore: state.lastIndex,
+        types: RecordedEvent.assigning.union([.clusterFormed, .clusterImported])
+      ) { $0.changesVoters }
+      ends.append((vote?.index, "the last change of who votes"))
+    }
     let roles = try history.roleOrigins(of: state.voters, atOrBefore: state.lastIndex)
     for voter in state.nodes(.voter) {
       ends.append((roles[voter.id] ?? voter.joinIndex, "\(voter.name) votes from here on"))
@@ -310,6 +317,16 @@ extension History {
 extension RecordedEvent {
   /// The kinds that give and take datastore roles.
   static let assigning: Set<EventType> = [.roleAssigned, .nodeReplaced]
+
+  /// Whether other nodes vote after it.
+  fileprivate var changesVoters: Bool {
+    switch envelope.event {
+    case .roleAssigned(let assigned): assigned.joint
+    case .nodeReplaced(let replaced): replaced.joint
+    case .clusterFormed, .clusterImported: true
+    default: false
+    }
+  }
 
   /// Whether it gives that node a datastore role or takes it.
   func assigns(_ node: NodeID) -> Bool {

@@ -100,7 +100,7 @@ import Testing
     #expect(
       bisect(all, scan: false, .holds).contains(
         "nothing to find by halving: x holds at both ends, index 1 and index \(history.head)"))
-    #expect(bisect(all, scan: false, .fails).contains("does not hold at both ends"))
+    #expect(bisect(all, scan: false, .fails).contains("x holds at neither end"))
     #expect(bisect(3...7, scan: true, .holds).contains("x holds at every index from 3 to 7"))
     #expect(bisect(all, scan: true, .fails).contains("does not hold at any index"))
     #expect(bisect(all, scan: false, .skip).contains("cannot be told at index 1 and index"))
@@ -122,6 +122,16 @@ import Testing
       #expect(finding.exitCode == 3, "\(words)")
       #expect(finding.text.contains("The quorum is lost already"), "\(finding.text)")
       #expect(finding.after.voters == finding.before.voters)
+    }
+    // The only voter, which led, is lost.
+    var alone = Story()
+    alone.append(.clusterFormed(ClusterFormed(cluster: ClusterID(7), first: record(1))))
+    alone.append(.leaderElected(LeaderElected(node: NodeID(1))), term: 2)
+    try alone.join(2)
+    for words in [["remove", "n1"], ["leave", "n2"], ["demote", "n2"], ["remove", "n2"]] {
+      let finding = try WhatIf(
+        Supposition(words), on: alone.cluster, unreachable: ["n1"], basis: "")
+      #expect(finding.exitCode == 3 && finding.steps.isEmpty, "\(finding.text)")
     }
     // Whoever comes back brings it back.
     let back = try WhatIf(
