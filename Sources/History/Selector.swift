@@ -248,7 +248,9 @@ package struct SelectorRange: Hashable, Sendable {
     let (left, right) = (String(text[..<dots.lowerBound]), String(text[dots.upperBound...]))
     self.init(
       from: left.isEmpty ? nil : try Selector(left, zone: zone),
-      to: right.isEmpty ? nil : try Selector(right, zone: zone), reversed: "\(right)..\(left)")
+      to: right.isEmpty ? nil : try Selector(right, zone: zone),
+      // The command line puts the `now` there.
+      reversed: "\(right)..\(left.hasPrefix("now-") ? String(left.dropFirst(3)) : left)")
   }
 
   /// Both ends, and what is to be typed where they are the wrong way round.
@@ -265,17 +267,17 @@ package struct SelectorRange: Hashable, Sendable {
       let index = try from.index(in: history, now: now)
       return (index, index)
     }
+    let times = (from?.moment(now: now), to?.moment(now: now))
+    if let begin = times.0, let end = times.1, begin > end { throw isReversed }
     let lower = try from?.index(in: history, now: now, side: .atOrAfter) ?? history.first
     let upper = try to?.index(in: history, now: now) ?? history.head
-    let times = (from?.moment(now: now), to?.moment(now: now))
     // Where a time is an end, no event may lie between, which is one index less.
-    let isReversed =
-      if let begin = times.0, let end = times.1 { begin > end } else {
-        lower > upper + (times.0 == nil && times.1 == nil ? 0 : 1)
-      }
-    guard !isReversed || from == nil || to == nil else {
-      throw Unanswerable("the range ends before it begins: did you mean \(reversed)?")
-    }
+    let slack: UInt64 = times.0 == nil && times.1 == nil ? 0 : 1
+    if from != nil, to != nil, lower > upper + slack { throw isReversed }
     return (lower, upper)
+  }
+
+  private var isReversed: Unanswerable {
+    Unanswerable("the range ends before it begins: did you mean \(reversed)?")
   }
 }
