@@ -31,11 +31,7 @@ package struct Bisection: Sendable {
       looked += 1
       return try judge(history.state(at: index))
     }
-    func unchanged(_ verdict: Verdict, _ more: String) -> Unanswerable {
-      Unanswerable(
-        "\(condition) \(verdict == .holds ? "holds" : "does not hold") at index "
-          + "\(range.lowerBound) and at \(range.upperBound)\(more)", exitCode: 1)
-    }
+    let ends = "index \(range.lowerBound) and index \(range.upperBound)"
     if scan {
       var changes: [UInt64] = []
       var last = try judge(history.state(at: range.lowerBound))
@@ -49,7 +45,12 @@ package struct Bisection: Sendable {
         }
         return true
       }
-      guard let first = changes.first else { throw unchanged(start, ", and never changed") }
+      guard let first = changes.first else {
+        throw Unanswerable(
+          "nothing to find: \(condition) "
+            + (start == .holds ? "holds at every index" : "does not hold at any index")
+            + " from \(range.lowerBound) to \(range.upperBound)", exitCode: 1)
+      }
       event = try history.line(at: first)
       holdsAfter = start == .fails
       self.changes = changes
@@ -58,8 +59,17 @@ package struct Bisection: Sendable {
     }
     var (low, high) = (range.lowerBound, range.upperBound)
     let (a, b) = (try verdict(low), try verdict(high))
-    guard a != .skip, b != .skip, a != b else {
-      throw unchanged(a, ": it did not change, or changed back; --scan looks at every index")
+    guard a != .skip, b != .skip else {
+      throw Unanswerable(
+        "nothing can be found by halving: whether \(condition) holds cannot be told at "
+          + (a == b ? "\(ends)" : "index \(a == .skip ? range.lowerBound : range.upperBound)")
+          + "; begin and end where it can", exitCode: 1)
+    }
+    guard a != b else {
+      throw Unanswerable(
+        "nothing to find by halving: \(condition) holds at \(a == .holds ? "both ends" : "neither end")"
+          + ", \(ends). If it was otherwise in between, --scan, which looks at every "
+          + "index, finds it", exitCode: 1)
     }
     while low + 1 < high {
       let middle = low + (high - low) / 2
@@ -81,7 +91,7 @@ package struct Bisection: Sendable {
     let index = event.recorded.index
     let words = EventText(isJSON: false)
     var text =
-      "\(condition) \(holdsAfter ? "holds" : "does not hold") from index \(index) on"
+      "\(condition) \(holdsAfter ? "begins" : "ceases") to hold at index \(index)"
       + " (\(counted(looked, "state")) looked at)\n" + words.line(event)
     if let changes {
       text +=
@@ -89,7 +99,8 @@ package struct Bisection: Sendable {
         ? "it changed once in that range\n"
         : "it changed \(changes.count) times in that range: "
           + changes.prefix(20).map(String.init).joined(separator: " ")
-          + (changes.count > 20 ? " and so on" : "") + "\n"
+          + (changes.count > 20 ? " and so on" : "") + "; at the end it "
+          + (holdsAfter == (changes.count % 2 == 1) ? "holds" : "does not hold") + "\n"
     } else {
       text += "found by halving: if it changed more than once, --scan finds all\n"
     }

@@ -23,40 +23,47 @@ extension History {
     }
     switch recorded.envelope.event {
     case .clusterFormed, .clusterImported, .leaderElected, .tokenIssued, .nodeSuspected,
-      .replicaLost, .maintenanceEntered, .policyChanged:
+      .replicaLost, .policyChanged:
       break
+    case .maintenanceEntered(let entered):
+      guard before.node(entered.node)?.maintenance != nil else { break }
+      let earlier = try last(atOrBefore: recorded.index - 1, types: [.maintenanceEntered]) {
+        $0.concerns(entered.node)
+      }
+      add(earlier?.index, "took \(before.name(of: entered.node)) into maintenance")
     case .maintenanceExited(let exited):
       let entered = try last(atOrBefore: recorded.index - 1, types: [.maintenanceEntered]) {
         $0.concerns(exited.node)
       }
-      add(entered?.index, "took the node into maintenance")
+      add(entered?.index, "took \(before.name(of: exited.node)) into maintenance")
     case .tokenRevoked(let revoked):
-      add(before.token(revoked.id)?.index, "issued the invitation")
+      add(before.token(revoked.id)?.index, "issued the invitation that was revoked")
     case .nodeJoined(let joined):
-      add(before.token(joined.token)?.index, "issued the invitation that it spent")
+      add(before.token(joined.token)?.index, "issued the invitation of \(joined.node.name)")
     case .nodeReplaced(let replaced):
-      add(before.token(replaced.joined.token)?.index, "issued the invitation that it spent")
-      add(before.node(replaced.node)?.joinIndex, "made the node a member whose place it took")
+      let heir = replaced.joined.node.name
+      add(before.token(replaced.joined.token)?.index, "issued the invitation of \(heir)")
+      add(before.node(replaced.node)?.joinIndex, "made a member of the one that \(heir) replaced")
       addDeparture(of: replaced.node, before, add)
     case .nodeLeft(let left): addDeparture(of: left.node, before, add)
     case .nodeRemoved(let removed): addDeparture(of: removed.node, before, add)
     case .nodePromoted(let promoted):
-      add(before.node(promoted.node)?.joinIndex, "made the node a member")
+      addJoin(of: promoted.node, before, add)
     case .nodeDemoted(let demoted): addDeparture(of: demoted.node, before, add)
     case .certificateIssued(let issued):
-      add(before.node(issued.node)?.joinIndex, "made the node a member")
+      addJoin(of: issued.node, before, add)
     case .endpointRefreshed(let refreshed):
-      add(before.node(refreshed.node)?.joinIndex, "made the node a member")
+      addJoin(of: refreshed.node, before, add)
     case .rolesSettled: add(before.joint?.index, "began the change of voters")
     case .nodeRecovered(let recovered):
       add(
         try lastSuspicion(of: recovered.node, before: recorded.index)?.index,
-        "put the node under suspicion")
+        "put \(before.name(of: recovered.node)) under suspicion")
     case .replicaRefetched(let refetched):
       let lost = try last(atOrBefore: recorded.index - 1, types: [.replicaLost]) {
         $0.concerns(refetched.node)
       }
-      add(lost?.index, "told what the node lacked")
+      add(lost?.index, "told what \(before.name(of: refetched.node)) lacked")
     case .roleAssigned(let assigned):
       try addRoles(assigned, before, at: recorded.index, add)
       if causes.isEmpty, [.shortage, .surplus, .spread].contains(assigned.cause) {
@@ -95,12 +102,19 @@ extension History {
     }
   }
 
+  private func addJoin(of id: NodeID, _ before: Cluster, _ add: (UInt64?, String) -> Void) {
+    guard let member = before.node(id) else { return }
+    add(member.joinIndex, "made \(member.name) a member")
+  }
+
   private func addDeparture(
     of id: NodeID, _ before: Cluster, _ add: (UInt64?, String) -> Void
   ) {
-    if case .left(let index, _)? = before.node(id)?.state { add(index, "recorded that it left") }
+    if case .left(let index, _)? = before.node(id)?.state {
+      add(index, "recorded that \(before.name(of: id)) left")
+    }
     if let departure = before.departure, departure.node == id {
-      add(departure.index, "began the departure")
+      add(departure.index, "began the departure of \(before.name(of: id))")
     }
   }
 

@@ -8,7 +8,9 @@ import Membership
 package struct Difference: Sendable {
   package var from: (name: String, index: UInt64)
   package var to: (name: String, index: UInt64)
-  package var changes: [FactChange]
+  /// Nil if a state is not known, and `unknown` says why.
+  package var changes: [FactChange]?
+  package var unknown: String?
   /// Of one history: the events between the two.
   package var events: [EventLine]
   package var moreEvents: UInt64
@@ -22,7 +24,6 @@ package struct Difference: Sendable {
   package init(_ history: History, _ a: UInt64, _ b: UInt64) throws {
     from = (history.source.name, a)
     to = (history.source.name, b)
-    changes = try FactChange.between(history.facts(at: a), history.facts(at: b))
     var events: [EventLine] = []
     let (low, high) = (min(a, b), max(a, b))
     let last = min(high, low + Self.listed)
@@ -32,27 +33,62 @@ package struct Difference: Sendable {
     }
     self.events = events
     moreEvents = high - last
+    try compare(Self.facts(history, a), Self.facts(history, b), history)
   }
 
   /// A moment of one history and one of another.
   package init(_ one: History, _ a: UInt64, _ other: History, _ b: UInt64) throws {
     from = (one.source.name, a)
     to = (other.source.name, b)
-    fork = try Fork(one, other)
-    changes = try FactChange.between(one.facts(at: a), other.facts(at: b))
+    let fork = try Fork(one, other)
+    self.fork = fork
     events = []
     moreEvents = 0
+    if a == b, let common = fork.common, a <= common {
+      changes = []
+    } else {
+      try compare(
+        Self.facts(one, a, or: other, through: fork.common),
+        Self.facts(other, b, or: one, through: fork.common),
+        one.knowsState(at: a) ? other : one)
+    }
   }
 
+  /// What is so at an index; nil if it is not known. Where another history is the same up to there
+  /// it may know what this one does not.
+  private static func facts(
+    _ history: History, _ index: UInt64, or other: History? = nil, through common: UInt64? = nil
+  ) throws -> Facts? {
+    if try history.knowsState(at: index) { return try history.facts(at: index) }
+    guard let other, let common, index <= common, try other.knowsState(at: index) else {
+      return nil
+    }
+    return try other.facts(at: index)
+  }
+
+  private mutating func compare(_ a: Facts?, _ b: Facts?, _ history: History) {
+    if let a, let b {
+      changes = FactChange.between(a, b)
+    } else {
+      unknown =
+        "which facts differ is not known: \(history.source.name) begins at index \(history.first) "
+        + "and holds no state before it"
+    }
+  }
+
+  /// Whether nothing differs, as far as is known.
   package var isEmpty: Bool {
-    changes.isEmpty && (fork.map { $0.forks == nil } ?? true)
+    changes?.isEmpty == true && (fork.map { $0.forks == nil } ?? true)
   }
 
   package var text: String {
     var text = "--- \(from.name) at \(from.index)\n+++ \(to.name) at \(to.index)\n"
     if let fork { text += fork.text }
-    text += changes.isEmpty ? "no fact differs\n" : ""
-    text += changes.map { EventText.printable($0.text) + "\n" }.joined()
+    if let unknown { text += unknown + "\n" }
+    if let changes {
+      text += changes.isEmpty ? "no fact differs\n" : ""
+      text += changes.map { EventText.printable($0.text) + "\n" }.joined()
+    }
     if !events.isEmpty {
       let words = EventText(isJSON: false)
       text += "events between\n" + events.map { words.line($0) }.joined()
@@ -67,7 +103,8 @@ package struct Difference: Sendable {
     .answer([
       ("from", .object([("source", .text(from.name)), ("index", .number(from.index))])),
       ("to", .object([("source", .text(to.name)), ("index", .number(to.index))])),
-      ("same", .truth(isEmpty)), ("changes", .list(changes.map(\.document))),
+      ("same", changes == nil ? .null : .truth(isEmpty)),
+      ("changes", changes.map { .list($0.map(\.document)) } ?? .null), ("unknown", .text(unknown)),
       ("events", .list(events.map(\.document))), ("moreEvents", .number(moreEvents)),
       ("fork", fork?.document ?? .null),
     ])
@@ -81,6 +118,8 @@ package struct Fork: Sendable {
   /// The first event that differs, as each has it; nil if one history goes on where the other ends.
   package var forks: (a: EventLine, b: EventLine)?
   package var heads: (a: UInt64, b: UInt64)
+  /// The first index that both hold.
+  package var first: UInt64
   package var names: (a: String, b: String)
 
   /// - Throws: `Unanswerable` (65) if they are of different clusters, share no index, or one was
@@ -88,6 +127,7 @@ package struct Fork: Sendable {
   package init(_ a: History, _ b: History) throws {
     names = (a.source.name, b.source.name)
     heads = (a.head, b.head)
+    first = max(a.first, b.first)
     // A cluster that was imported has the history of another one.
     let isRelated =
       try a.source.chainHash(at: max(a.first, b.first))
@@ -135,7 +175,8 @@ package struct Fork: Sendable {
     let ends =
       heads.a == heads.b
       ? "both end there" : "\(heads.a < heads.b ? names.a : names.b) ends there"
-    return "one history, equal by hash through index \(common ?? 0); \(ends)\n"
+    let before = first > 1 ? ", what lies before index \(first) included" : ""
+    return "one history, equal by hash through index \(common ?? 0)\(before); \(ends)\n"
   }
 
   package var document: Document {

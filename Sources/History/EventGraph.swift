@@ -153,7 +153,7 @@ private struct GraphSheet {
   private func narrow(_ line: EventLine) -> String {
     let envelope = line.recorded.envelope
     let index = "\(line.recorded.index)"
-    var effect = line.effect ?? ""
+    var effect = line.effect ?? EventText.unknown
     if !envelope.reason.isEmpty { effect += " (reason: \(envelope.reason))" }
     return String(repeating: " ", count: max(0, 5 - index.count)) + index + "  "
       + envelope.time.rfc3339.dropFirst(11).prefix(8) + "  "

@@ -7,30 +7,43 @@ import Membership
 /// the last is known; or lines of JSON.
 package struct EventText: Sendable {
   package var isJSON: Bool
-  package init(isJSON: Bool) { self.isJSON = isJSON }
+  /// How wide the column of actors is.
+  private var actors: Int
+
+  /// - Parameter names: of the nodes that may act: the longest makes the column wide enough.
+  package init(isJSON: Bool, names: [String] = []) {
+    self.isJSON = isJSON
+    actors = min(40, max(16, (names.map(\.count).max() ?? 0) + "root@".count))
+  }
+
+  private static let types = EventType.allCases.map(\.name.count).max() ?? 0
 
   /// The table's first line, ended; nil for JSON.
   package var header: String? {
-    isJSON ? nil : Self.row("INDEX", "TIME", "ACTOR", "EVENT", "EFFECT")
+    isJSON ? nil : row("INDEX", "TIME", "ACTOR", "EVENT", "EFFECT")
   }
 
   /// One event, ended by the only newline in it.
   package func line(_ line: EventLine) -> String {
     if isJSON { return line.document.line }
     let envelope = line.recorded.envelope
-    var effect = line.effect ?? ""
+    var effect = line.effect ?? Self.unknown
     if !envelope.reason.isEmpty { effect += " (reason: \(envelope.reason))" }
-    return Self.row(
+    return row(
       "\(line.recorded.index)", envelope.time.rfc3339, line.actorName ?? envelope.actor,
       envelope.event.type.name, effect)
   }
 
-  private static func row(
+  /// Where the state before an event is not held.
+  static let unknown = "unknown: the state before it is not held"
+
+  private func row(
     _ index: String, _ time: String, _ actor: String, _ event: String, _ effect: String
   ) -> String {
     let text =
-      String(repeating: " ", count: max(0, 5 - index.count)) + index + "  " + padded(time, 20)
-      + "  " + padded(printable(actor), 16) + "  " + padded(event, 18) + "  " + printable(effect)
+      String(repeating: " ", count: max(0, 5 - index.count)) + index + "  " + Self.padded(time, 20)
+      + "  " + Self.padded(Self.printable(actor), actors) + "  " + Self.padded(event, Self.types)
+      + "  " + Self.printable(effect)
     return text.trimmingTrailingSpaces + "\n"
   }
 

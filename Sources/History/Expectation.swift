@@ -40,8 +40,9 @@ package struct Expectation: Hashable, Sendable, CustomStringConvertible {
 
   /// Whether it holds; numbers are compared as numbers. A fact that is not there is unequal to all.
   package func holds(_ cluster: Cluster) -> Bool {
-    guard let fact = Facts(cluster)[path] else { return comparison == .unequal }
-    guard let comparison else { return true }
+    let facts = Facts(cluster)
+    guard let comparison else { return facts[path] != nil || !facts.under(path).isEmpty }
+    guard let fact = facts[path] else { return comparison == .unequal }
     let order: Int
     if let a = Int(fact), let b = Int(value) {
       order = a < b ? -1 : a > b ? 1 : 0
@@ -55,6 +56,40 @@ package struct Expectation: Hashable, Sendable, CustomStringConvertible {
     case .equal, .equal2: order == 0
     case .more: order > 0
     case .less: order < 0
+    }
+  }
+}
+
+extension Expectation {
+  /// Refuses what can be no fact of a history, at whatever index.
+  /// - Throws: `Unanswerable` with the nearest paths that there are.
+  package func check(_ history: History) throws {
+    let last = try history.state(at: history.head)
+    let facts = Facts(last)
+    let isThere = comparison == nil ? !facts.under(path).isEmpty : facts[path] != nil
+    if isThere || Facts.shapes.contains(path) || names(last) { return }
+    let near = nearest(path, in: facts.all.map(\.path) + Facts.shapes.filter { !$0.contains("*") })
+    throw Unanswerable(
+      "there is no fact \(quoted(path)) in this history. Nearest: "
+        + "\(words(Array(near.prefix(3)), "or")); muster blame lists all that there are")
+  }
+
+  /// Whether a fact of a node, a token or one that went has that path, at whatever index.
+  private func names(_ last: Cluster) -> Bool {
+    let kinds = Facts.shapes.compactMap { shape in
+      shape.firstRange(of: "*").map { (shape[..<$0.lowerBound], shape[$0.upperBound...]) }
+    }
+    return kinds.contains { kind, field in
+      guard path.hasPrefix(kind) else { return false }
+      let name = path.dropFirst(kind.count)
+      let isKnown: (Substring) -> Bool =
+        switch kind {
+        case "nodes.": { last.knows(String($0)) }
+        case "tokens.": { TokenID(String($0)) != nil }
+        default: { NodeID(String($0)) != nil }
+        }
+      return comparison == nil && isKnown(name)
+        || name.hasSuffix(field) && isKnown(name.dropLast(field.count))
     }
   }
 }

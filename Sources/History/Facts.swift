@@ -16,6 +16,26 @@ package struct Fact: Hashable, Sendable {
 package struct Facts: Hashable, Sendable {
   package private(set) var all: [Fact] = []
 
+  /// The paths that there can be; `*` is a name or an id.
+  package static let shapes: [String] =
+    ["id", "incarnation", "formed"].map { "cluster." + $0 } + ["leader.name", "leader.term"]
+    + [
+      "highAvailability", "canLose", "quorumHeld", "voters", "healthyVoters", "standbys",
+      "critical",
+    ]
+    .map { "ha." + $0 } + ["endpoints.apiservers", "endpoints.index", "nodes.count"]
+    + ["since", "outgoing"].map { "change." + $0 }
+    + ["node", "kind", "since"].map { "departure." + $0 }
+    + ["voters", "standbys", "suspectAfter", "recoverAfter", "spread"].map { "policy." + $0 }
+    + [
+      "id", "role", "datastoreRole", "state", "suspectedSince", "lostSince", "maintenance",
+      "voteLentTo", "address", "datastoreAddress", "apiserverAddress", "apiserverReady",
+      "extraAddresses", "failureDomain", "version", "key", "joined", "token",
+    ].map { "nodes.*." + $0 }
+    + CertificateUse.allCases.map { "nodes.*.\($0.rawValue)Certificate" }
+    + ["name", "how", "index", "actor", "reason"].map { "departed.*." + $0 }
+    + ["roles", "usesLeft", "expires", "issuer", "admitted", "revoked"].map { "tokens.*." + $0 }
+
   package init(_ cluster: Cluster) {
     guard cluster.isFormed else { return }
     add("cluster.id", cluster.id)
@@ -96,8 +116,8 @@ package struct Facts: Hashable, Sendable {
   private mutating func add(_ policy: Policy) {
     add("policy.voters", policy.voters)
     add("policy.standbys", policy.standbys)
-    if let time = policy.suspectAfter { add("policy.suspectAfter", "\(time) ms") }
-    if let time = policy.recoverAfter { add("policy.recoverAfter", "\(time) ms") }
+    if let time = policy.suspectAfter { add("policy.suspectAfter", span(milliseconds: time)) }
+    if let time = policy.recoverAfter { add("policy.recoverAfter", span(milliseconds: time)) }
     add("policy.spread", policy.spread ? "yes" : "no")
   }
 

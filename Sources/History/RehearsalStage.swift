@@ -7,13 +7,16 @@ import Projections
 struct RehearsalStage {
   private(set) var cluster: Cluster
   private var reachable: Set<NodeID>
+  /// Heard from so lately that they count as alive, within reach or not.
+  private let alive: Set<NodeID>
   private(set) var steps: [String] = []
   private(set) var refusals: [Refusal] = []
   private(set) var leaderMoves: String?
   private var drawn: UInt64 = 1
 
-  init(_ cluster: Cluster, unreachable: Set<String>) {
+  init(_ cluster: Cluster, unreachable: Set<String>, alive: Set<String>) {
     self.cluster = cluster
+    self.alive = Set(cluster.nodes.filter { alive.contains($0.name) }.map(\.id))
     reachable = Set(
       cluster.nodes.filter {
         $0.isActive && !$0.isSuspected && !$0.record.isKeyless && !unreachable.contains($0.name)
@@ -33,20 +36,21 @@ struct RehearsalStage {
       endpoints: EndpointList(cluster).apiservers.map(\.description))
   }
 
-  private var holdsQuorum: Bool {
+  var holdsQuorum: Bool {
     Tolerance(
       voters: cluster.voters, outgoing: cluster.outgoingVoters, healthy: reachable
     ).quorumHeld
   }
 
   private var observation: Observation {
-    Observation(reachable: reachable, caughtUp: reachable, alive: reachable)
+    Observation(reachable: reachable, caughtUp: reachable, alive: reachable.union(alive))
   }
 
-  // MARK: What may happen
+  // MARK: What may happen: without a quorum nothing that must be decided
 
   /// As an operator would: without force, and if it is alive by `leave` on it.
   mutating func remove(_ member: Member) {
+    guard holdsQuorum else { return }
     let plain = Command.removeNode(.init(target: member.id.description, force: false))
     switch decide(plain) {
     case .success: return
@@ -59,13 +63,22 @@ struct RehearsalStage {
     }
   }
 
+  /// As it was typed.
+  mutating func remove(_ member: Member, forced: Bool) {
+    guard holdsQuorum else { return }
+    let wish = Command.removeNode(.init(target: member.id.description, force: forced))
+    if forced { tellWhoLeads(without: member.id) }
+    if case .failure(let refusal) = decide(wish) { refusals.append(refusal) }
+  }
+
   mutating func depart(_ id: NodeID) {
+    guard holdsQuorum else { return }
     tellWhoLeads(without: id)
     if case .failure(let refusal) = decide(.leave(id)) { refusals.append(refusal) }
   }
 
   mutating func demote(_ member: Member) {
-    if isAlready(member, .worker) { return }
+    guard holdsQuorum, !isAlready(member, .worker) else { return }
     if member.isControlPlane { tellWhoLeads(without: member.id) }
     let wish = Command.changeRole(.init(target: member.id.description, role: .worker))
     if case .failure(let refusal) = decide(wish) { refusals.append(refusal) }
@@ -73,7 +86,7 @@ struct RehearsalStage {
 
   /// At its own address, on the usual ports.
   mutating func promote(_ member: Member) {
-    if isAlready(member, .controlPlane) { return }
+    guard holdsQuorum, !isAlready(member, .controlPlane) else { return }
     // The command asks the node itself, which must be there to take up its role.
     if member.isActive, !member.record.isKeyless, !reachable.contains(member.id) {
       return refusals.append(.unreachable(member.name))
@@ -141,8 +154,20 @@ struct RehearsalStage {
     }
   }
 
+  /// Those who were lost are back.
+  mutating func regain(_ members: [Member]) {
+    reachable.formUnion(members.filter { $0.isActive && !$0.record.isKeyless }.map(\.id))
+    guard holdsQuorum else { return }
+    if let leader = cluster.leader, !reachable.contains(leader) { elect() }
+    for member in members where cluster.node(member.id)?.isSuspected == true {
+      if case .failure(let refusal) = decide(.recover(member.id)) {
+        steps.append("\(member.name) stays suspected: \(refusal.message)")
+      }
+    }
+  }
+
   mutating func join(_ count: Int, _ role: NodeRole) {
-    guard cluster.isFormed else { return }
+    guard cluster.isFormed, holdsQuorum else { return }
     let token = TokenID(0xff_ffff_ff00)
     let secret = Digest(bytes: Array(repeating: 0xab, count: 32))
     guard let secret else { return }
@@ -215,7 +240,7 @@ struct RehearsalStage {
     drawn += 1
     let request = Request(
       id: CommandID(at: cluster.lastTime, random: (0xffff, drawn)), command: command,
-      actor: "what-if")
+      actor: "what-if", reason: "what-if")
     do throws(Refusal) {
       let decision = try cluster.decide(
         request, fingerprint: drawn, at: cluster.lastTime, observation: observation)

@@ -10,6 +10,8 @@ package enum Selector: Hashable, Sendable {
   case time(Timestamp)
   /// So many seconds ago.
   case ago(seconds: Int64)
+  /// The newest such time of a day, in milliseconds after midnight, that is not in the future.
+  case clock(milliseconds: Int64)
   /// `id:` and the beginning of a command id.
   case command(String)
   /// `last:` and a type, or the first part of one.
@@ -18,18 +20,19 @@ package enum Selector: Hashable, Sendable {
   /// What to type.
   package static let forms =
     "an index (1042), HEAD, HEAD~5, a time (2026-10-24T03:12Z, or with an offset like +02:00), "
-    + "how long ago (-15m), id:COMMAND or last:TYPE"
+    + "a time of today or yesterday (03:12Z), how long ago (-15m), id:COMMAND or last:TYPE"
 
   /// Parses what was typed.
+  /// - Parameter zone: how many minutes the clock that people read here is ahead of UTC. Where it is
+  ///   not, a time of day without a zone is certain.
   /// - Throws: `Unanswerable` naming the accepted forms.
-  package init(_ text: String) throws(Unanswerable) {
+  package init(_ text: String, zone: Int = 0) throws(Unanswerable) {
     let upper = text.uppercased()
     if upper == "HEAD" || upper == "@" {
       self = .head(back: 0)
-    } else if upper.hasPrefix("HEAD~"), let back = UInt64(text.dropFirst(5)) {
+    } else if upper.hasPrefix("HEAD~"), let back = Self.number(text.dropFirst(5)) {
       self = .head(back: back)
-    } else if !text.isEmpty, text.utf8.allSatisfy({ (48...57).contains($0) }) {
-      guard let index = UInt64(text) else { throw Self.unknown(text) }
+    } else if let index = Self.number(text) {
       guard index > 0 else { throw Unanswerable("history begins at index 1") }
       self = .index(index)
     } else if text.hasPrefix("id:"), text.utf8.count > 5 {
@@ -44,9 +47,36 @@ package enum Selector: Hashable, Sendable {
           + "for UTC, or an offset like +02:00 instead of the Z")
     } else if let seconds = Self.ago(text) {
       self = .ago(seconds: seconds)
+    } else if let time = Self.clock(text) {
+      self = .clock(milliseconds: time)
+    } else if Self.clock(text + "Z") != nil {
+      guard zone == 0 else {
+        throw Unanswerable(
+          "\"\(text)\" is ambiguous: the clock here is not at UTC, which history is told in. Write "
+            + "\(text)Z for UTC or \(text)\(Self.offset(zone)) for the clock here")
+      }
+      try self.init(text + "Z")
     } else {
       throw Self.unknown(text)
     }
+  }
+
+  /// As many as fit: whatever is beyond them is beyond every history too.
+  private static func number(_ text: some StringProtocol) -> UInt64? {
+    guard !text.isEmpty, text.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
+    return UInt64(text) ?? .max
+  }
+
+  /// `03:12Z`, `3:12:05+02:00`: milliseconds after midnight in UTC.
+  private static func clock(_ text: String) -> Int64? {
+    let digits = text.dropFirst().first == ":" ? "0" + text : text
+    return Timestamp(rfc3339: "1970-01-02T" + digits).map { $0.milliseconds % Timestamp.day }
+  }
+
+  /// `+02:00`.
+  private static func offset(_ minutes: Int) -> String {
+    func padded(_ number: Int) -> String { (number < 10 ? "0" : "") + "\(number)" }
+    return (minutes < 0 ? "-" : "+") + padded(abs(minutes) / 60) + ":" + padded(abs(minutes) % 60)
   }
 
   private static func zoned(_ text: String) -> String {
@@ -57,7 +87,7 @@ package enum Selector: Hashable, Sendable {
     Unanswerable("\(quoted(text)) names no moment; it can be \(forms)")
   }
 
-  /// `-15m`, `15m`, `now-15m`, `1h30m`.
+  /// `-15m`, `15m`, `now-15m`, `1h30m`; what is too long ago to count is as long as counts.
   private static func ago(_ text: String) -> Int64? {
     var rest = text[...]
     if rest.hasPrefix("now") { rest = rest.dropFirst(3) }
@@ -66,18 +96,33 @@ package enum Selector: Hashable, Sendable {
     var (sum, number, hasUnit) = (Int64(0), Int64?.none, false)
     for character in rest {
       if let digit = character.wholeNumberValue, character.isASCII {
-        let (product, high) = (number ?? 0).multipliedReportingOverflow(by: 10)
-        guard !high, product < Int64.max / 100_000_000 else { return nil }
-        number = product + Int64(digit)
+        number = min((number ?? 0) * 10 + Int64(digit), Int64.max / 1_000_000)
       } else {
         guard let unit = units[character], let count = number else { return nil }
-        let (product, high) = count.multipliedReportingOverflow(by: unit)
-        let (total, carried) = sum.addingReportingOverflow(product)
-        guard !high, !carried else { return nil }
-        (sum, number, hasUnit) = (total, nil, true)
+        let (total, isTooLong) = sum.addingReportingOverflow(count * unit)
+        (sum, number, hasUnit) = (isTooLong ? .max : total, nil, true)
       }
     }
     return hasUnit && number == nil ? sum : nil
+  }
+
+  /// The time that is meant; nil for what is no time.
+  package func moment(now: Timestamp) -> Timestamp? {
+    switch self {
+    case .index, .head, .command, .newest: return nil
+    case .time(let time): return time
+    case .ago(let seconds): return now.adding(seconds: -seconds)
+    case .clock(let milliseconds):
+      let midnight = now.milliseconds - now.milliseconds % Timestamp.day
+      let today = Timestamp(milliseconds: midnight + milliseconds)
+      return today <= now ? today : today.adding(seconds: -Timestamp.day / 1000)
+    }
+  }
+
+  /// What is told beside the answer: which moment a time of day was taken for. Nil for the others.
+  package func taken(now: Timestamp) -> String? {
+    guard case .clock = self, let moment = moment(now: now) else { return nil }
+    return "the time of day is taken as \(moment.rfc3339)"
   }
 
   /// Where an event lies that happened at a time: the last one not after it, or the first not
@@ -95,12 +140,11 @@ package enum Selector: Hashable, Sendable {
     case .index(let index): return try inside(index, history)
     case .head(let back):
       guard back < history.head, history.head - back >= history.first else {
-        throw before(history, "HEAD~\(back)")
+        throw try before(history, back == .max ? "a place that far back" : "HEAD~\(back)")
       }
       return history.head - back
-    case .time(let time): return try place(time, history, now: now, side)
-    case .ago(let seconds):
-      return try place(now.adding(seconds: -seconds), history, now: now, side)
+    case .time, .ago, .clock:
+      return try place(moment(now: now) ?? now, history, now: now, side)
     case .command(let prefix):
       guard
         let found = try history.first(where: {
@@ -117,24 +161,28 @@ package enum Selector: Hashable, Sendable {
     }
   }
 
-  private func inside(_ index: UInt64, _ history: History) throws(Unanswerable) -> UInt64 {
+  private func inside(_ index: UInt64, _ history: History) throws -> UInt64 {
     guard index <= history.head else {
-      throw Unanswerable("index \(index) is after HEAD, which is \(history.head)")
+      throw Unanswerable(
+        "\(index == .max ? "an index that large" : "index \(index)") is after HEAD, which is "
+          + "\(history.head): \(history.source.name) holds the indexes \(history.first) to "
+          + "\(history.head)")
     }
-    guard index >= history.first else { throw before(history, "index \(index)") }
+    guard index >= history.first else { throw try before(history, "index \(index)") }
     return index
   }
 
-  private func before(_ history: History, _ what: String) -> Unanswerable {
-    Unanswerable(
-      "\(what) is before history: \(history.source.name) holds the indexes \(history.first) to "
-        + "\(history.head)")
+  private func before(_ history: History, _ what: String) throws -> Unanswerable {
+    let begin = try history.event(at: history.first).envelope.time
+    return Unanswerable(
+      "\(what) is before history: \(history.source.name) holds the indexes \(history.first) "
+        + "(\(begin.rfc3339)) to \(history.head)")
   }
 
   private func place(
     _ time: Timestamp, _ history: History, now: Timestamp, _ side: Side
   ) throws -> UInt64 {
-    if side == .atOrBefore, time > max(now, try history.event(at: history.head).envelope.time) {
+    if time > max(now, try history.event(at: history.head).envelope.time) {
       throw Unanswerable("\(time.rfc3339) is in the future; the clock here says \(now.rfc3339)")
     }
     let after = try history.firstIndex(side == .atOrBefore ? time.next : time)
@@ -150,6 +198,9 @@ package enum Selector: Hashable, Sendable {
 }
 
 extension Timestamp {
+  /// Milliseconds.
+  fileprivate static let day: Int64 = 86_400_000
+
   fileprivate var next: Timestamp {
     Timestamp(milliseconds: milliseconds == .max ? .max : milliseconds + 1)
   }
@@ -183,22 +234,32 @@ package struct SelectorRange: Hashable, Sendable {
   package var from: Selector?
   package var to: Selector?
   /// Whether a single place was typed.
-  package var isSingle: Bool
+  package var isSingle = false
+  /// What it is when it is turned around, as it is to be typed.
+  private var reversed: String
 
-  package init(_ text: String) throws(Unanswerable) {
+  /// - Parameter zone: as `Selector` takes it.
+  package init(_ text: String, zone: Int = 0) throws(Unanswerable) {
     guard let dots = text.firstRange(of: "..") else {
-      from = try Selector(text)
-      to = from
-      isSingle = true
+      self.init(from: try Selector(text, zone: zone), to: nil, reversed: "")
+      (to, isSingle) = (from, true)
       return
     }
-    let (left, right) = (text[..<dots.lowerBound], text[dots.upperBound...])
-    from = left.isEmpty ? nil : try Selector(String(left))
-    to = right.isEmpty ? nil : try Selector(String(right))
-    isSingle = false
+    let (left, right) = (String(text[..<dots.lowerBound]), String(text[dots.upperBound...]))
+    self.init(
+      from: left.isEmpty ? nil : try Selector(left, zone: zone),
+      to: right.isEmpty ? nil : try Selector(right, zone: zone),
+      // The command line puts the `now` there.
+      reversed: "\(right)..\(left.hasPrefix("now-") ? String(left.dropFirst(3)) : left)")
+  }
+
+  /// Both ends, and what is to be typed where they are the wrong way round.
+  package init(from: Selector?, to: Selector?, reversed: String) {
+    (self.from, self.to, self.reversed) = (from, to, reversed)
   }
 
   /// The indexes meant, both included; empty (`lower` above `upper`) where no event lies between.
+  /// - Throws: `Unanswerable` if an end lies outside of the history, or the ends are reversed.
   package func indexes(
     in history: History, now: Timestamp
   ) throws -> (lower: UInt64, upper: UInt64) {
@@ -206,8 +267,17 @@ package struct SelectorRange: Hashable, Sendable {
       let index = try from.index(in: history, now: now)
       return (index, index)
     }
+    let times = (from?.moment(now: now), to?.moment(now: now))
+    if let begin = times.0, let end = times.1, begin > end { throw isReversed }
     let lower = try from?.index(in: history, now: now, side: .atOrAfter) ?? history.first
     let upper = try to?.index(in: history, now: now) ?? history.head
+    // Where a time is an end, no event may lie between, which is one index less.
+    let slack: UInt64 = times.0 == nil && times.1 == nil ? 0 : 1
+    if from != nil, to != nil, lower > upper + slack { throw isReversed }
     return (lower, upper)
+  }
+
+  private var isReversed: Unanswerable {
+    Unanswerable("the range ends before it begins: did you mean \(reversed)?")
   }
 }

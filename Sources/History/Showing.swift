@@ -61,7 +61,7 @@ package struct Showing: Sendable {
       let gap = String(repeating: " ", count: 10 - name.count)
       text += "  \(name)\(gap)\(EventText.printable(value))\n"
     }
-    field("effect", line.effect ?? "unknown: the state before it is not held")
+    field("effect", line.effect ?? EventText.unknown)
     field("time", envelope.time.rfc3339Milliseconds)
     field("term", "\(line.recorded.term)")
     field("actor", line.actorName.map { "\($0) (\(envelope.actor))" } ?? envelope.actor)

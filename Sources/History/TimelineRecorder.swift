@@ -21,7 +21,8 @@ package struct TimelineRecorder: Sendable {
   ///
   /// Keys: `i` index, `t` milliseconds since 1970, `a` actor, `y` type, `e` effect, `r` reason; and
   /// where they changed `n` nodes (id, name, code, address), `h` (how many may be lost, whether the
-  /// quorum holds, words), `p` the API servers that workers are told.
+  /// quorum holds, words), `p` the API servers that workers are told; `m` a node and what is marked
+  /// on its lane.
   package mutating func record(
     _ recorded: RecordedEvent, before: Cluster, after: Cluster
   ) -> Document {
@@ -33,6 +34,9 @@ package struct TimelineRecorder: Sendable {
       ("y", .text(envelope.event.type.name)), ("e", .text(line.effect ?? "")),
     ]
     if !envelope.reason.isEmpty { fields.append(("r", .text(envelope.reason))) }
+    if let mark = envelope.event.mark {
+      fields.append(("m", .texts([mark.node.description, mark.kind])))
+    }
     let nodes = changes(envelope.event, before, after)
     if !nodes.isEmpty { fields.append(("n", .list(nodes))) }
     let available = HighAvailability(after)
@@ -104,5 +108,17 @@ package struct TimelineRecorder: Sendable {
         datastore standby nodes: \(list(nodes.standbys))
       \(available.sentence)
       """
+  }
+}
+
+extension Event {
+  /// What no change of a role shows.
+  fileprivate var mark: (node: NodeID, kind: String)? {
+    switch self {
+    case .maintenanceEntered(let entered): (entered.node, "away")
+    case .maintenanceExited(let exited): (exited.node, "back")
+    case .nodeRemoved(let removed) where removed.forced: (removed.node, "force")
+    default: nil
+    }
   }
 }

@@ -123,6 +123,10 @@ enum TimelineScript {
         x: at + wide / 2, y: held && lose > 0 ? bottom - high / 2 + 3.7 : bottom - high - 3 },
         !held ? wide > 70 ? "quorum lost" : "✕" : lose);
     }
+    const marks = { away: ["▼", "maintenance begins"], back: ["▲", "maintenance ends"],
+      force: ["✕", "removed by force"] };
+    const mark = (parent, kind, at, middle) => draw(parent, "text",
+      { class: "in halo", x: at, y: middle + 3.7 }, marks[kind][0]);
     function lanes() {
       const serving = story.nodes.filter(n => n.serves).slice(0, most);
       const workers = story.nodes.filter(n => !n.serves).slice(0, most - serving.length);
@@ -160,6 +164,10 @@ enum TimelineScript {
           bar(svg, s.run[1], s.at, s.wide, middle);
         }
       });
+      for (const e of story.events.filter(e => e.m)) {
+        const lane = nodes.indexOf(nodesByID.get(e.m[0]));
+        if (lane >= 0) mark(svg, e.m[1], x(e.i + .5), top + row * lane + row / 2);
+      }
       draw(svg, "line", { id: "cursor", class: "cursor", y1: 2, y2: scale.height + 4 });
       if (hidden) label(`+ ${hidden} more, see muster nodes`, scale.height - row / 2 + 4);
       fitSlider();
@@ -194,6 +202,9 @@ enum TimelineScript {
         entry(kinds[code][0], mark => bar(mark, code, 1, code === "-" ? 24 : 13, 9));
       }
       entry("suspected", mark => bar(mark, "v", 1, 24, 9));
+      for (const kind in marks) {
+        entry(marks[kind][1], paper => mark(paper, kind, 13, 9));
+      }
       entry("voters that may be lost", mark => band(mark, [0, 1, true], 1, 24, 17));
       entry("none may be lost", mark => band(mark, [0, 0, true], 1, 13, 15));
       entry("quorum lost", mark => band(mark, [0, 0, false], 1, 13, 15));

@@ -7,11 +7,16 @@ import Projections
 
 /// Something that may happen.
 package enum Supposition: Hashable, Sendable {
+  /// As an operator would: a node that is alive leaves.
   case remove(String)
+  /// `remove-node` as it was typed.
+  case removeNode(String, forced: Bool)
   case leave(String)
   case promote(String)
   case demote(String)
   case fail([String])
+  /// They fail and come back.
+  case reboot([String])
   case join(count: Int, role: NodeRole)
   case loseZone(String)
 
@@ -24,6 +29,7 @@ package enum Supposition: Hashable, Sendable {
     case ("promote", 1): self = .promote(names[0])
     case ("demote", 1): self = .demote(names[0])
     case ("fail", 1...): self = .fail(names)
+    case ("reboot", 1...): self = .reboot(names)
     case ("lose-zone", 1): self = .loseZone(names[0])
     case ("join", 1), ("join", 2):
       let count = names.count == 2 ? Int(names[0]) : 1
@@ -41,7 +47,7 @@ package enum Supposition: Hashable, Sendable {
   private static var unknown: Unanswerable {
     Unanswerable(
       "suppose one of: remove NODE, leave NODE, promote NODE, demote NODE, fail NODE,NODE, "
-        + "join 2 voters, join 3 workers, lose-zone DOMAIN")
+        + "reboot NODE, join 2 voters, join 3 workers, lose-zone DOMAIN")
   }
 }
 
@@ -61,6 +67,8 @@ package struct WhatIf: Sendable {
   /// What it rests on: `as seen from n1`, `as recorded at index 7`.
   package var basis: String
   package var before: Scene
+  /// While somebody is away who comes back.
+  package var meanwhile: Scene?
   package var after: Scene
   /// What would be appended or happen, in words and in order.
   package var steps: [String]
@@ -69,32 +77,53 @@ package struct WhatIf: Sendable {
   package var leaderMoves: String?
 
   package var losesQuorum: Bool {
-    (before.quorumHeld && !after.quorumHeld) || refusals.contains { $0.exitCode == 3 }
+    (before.quorumHeld && !(after.quorumHeld && meanwhile?.quorumHeld != false))
+      || refusals.contains { $0.isOfLoss }
   }
-  /// As the table of exit codes has it.
+  /// As the table of exit codes has it: 3 too where there was no quorum to lose any more.
   package var exitCode: Int32 {
-    losesQuorum ? 3 : refusals.last.map { Int32($0.exitCode) } ?? 0
+    losesQuorum || !after.quorumHeld ? 3 : refusals.last.map { Int32($0.exitCode) } ?? 0
   }
 
   /// - Parameters:
   ///   - unreachable: names of nodes that are out of reach now, beside those the log suspects.
+  ///   - alive: names of those that count as alive although they are out of reach.
   ///   - basis: what that rests on.
   package init(
-    _ supposition: Supposition, on cluster: Cluster, unreachable: Set<String> = [], basis: String
+    _ supposition: Supposition, on cluster: Cluster, unreachable: Set<String> = [],
+    alive: Set<String> = [], basis: String
   ) throws(Unanswerable) {
-    var stage = RehearsalStage(cluster, unreachable: unreachable)
+    var stage = RehearsalStage(cluster, unreachable: unreachable, alive: alive)
     before = stage.scene
     self.basis = basis
     supposed = supposition.words
+    try Self.play(supposition, on: cluster, &stage, &meanwhile)
+    stage.settle()
+    after = stage.scene
+    steps = stage.steps
+    refusals = stage.refusals
+    leaderMoves = stage.leaderMoves
+  }
+
+  private static func play(
+    _ supposition: Supposition, on cluster: Cluster, _ stage: inout RehearsalStage,
+    _ meanwhile: inout Scene?
+  ) throws(Unanswerable) {
     switch supposition {
     case .remove(let name): stage.remove(try cluster.nodeNamed(name))
+    case .removeNode(let name, let forced):
+      stage.remove(try cluster.nodeNamed(name), forced: forced)
     case .leave(let name): stage.depart(try cluster.nodeNamed(name).id)
     case .promote(let name): stage.promote(try cluster.nodeNamed(name))
     case .demote(let name): stage.demote(try cluster.nodeNamed(name))
     case .fail(let names):
-      var members: [Member] = []
-      for name in names { members.append(try cluster.nodeNamed(name)) }
+      stage.lose(try cluster.nodesNamed(names))
+    case .reboot(let names):
+      let members = try cluster.nodesNamed(names)
       stage.lose(members)
+      stage.settle()
+      meanwhile = stage.scene
+      stage.regain(members)
     case .loseZone(let zone):
       let members = cluster.nodes.filter { $0.isActive && $0.record.failureDomain == zone }
       guard !members.isEmpty else {
@@ -106,11 +135,6 @@ package struct WhatIf: Sendable {
       stage.lose(members)
     case .join(let count, let role): stage.join(count, role)
     }
-    stage.settle()
-    after = stage.scene
-    steps = stage.steps
-    refusals = stage.refusals
-    leaderMoves = stage.leaderMoves
   }
 
   package var text: String {
@@ -119,6 +143,7 @@ package struct WhatIf: Sendable {
     }
     var text = "what if \(supposed)? (\(basis); nothing is changed)\n"
     text += "  high-availability now:   \(line(before))\n"
+    if let meanwhile { text += "  high-availability during: \(line(meanwhile))\n" }
     text += "  high-availability after: \(line(after))\n"
     for refusal in refusals { text += "  REFUSED: \(refusal.message)\n" }
     if let leaderMoves { text += "  \(leaderMoves)\n" }
@@ -128,7 +153,13 @@ package struct WhatIf: Sendable {
     } else {
       text += "  provider.yaml: unchanged\n"
     }
-    if losesQuorum { text += "  This would cost the quorum or the last copy.\n" }
+    if !before.quorumHeld {
+      text += "  The quorum is lost already"
+      text += after.quorumHeld ? ".\n" : ": nothing can be decided until enough voters are back.\n"
+    } else if losesQuorum {
+      let isBack = after.quorumHeld && meanwhile?.quorumHeld == false
+      text += "  This would cost the quorum\(isBack ? " while it lasts" : " or the last copy").\n"
+    }
     return text
   }
 
@@ -147,7 +178,8 @@ package struct WhatIf: Sendable {
     }
     return .answer([
       ("supposed", .text(supposed)), ("basis", .text(basis)), ("before", scene(before)),
-      ("after", scene(after)), ("steps", .texts(steps)), ("leader", .text(leaderMoves)),
+      ("meanwhile", meanwhile.map(scene) ?? .null), ("after", scene(after)),
+      ("steps", .texts(steps)), ("leader", .text(leaderMoves)),
       (
         "refusals",
         .list(
@@ -163,19 +195,39 @@ package struct WhatIf: Sendable {
 extension Supposition {
   var words: String {
     switch self {
-    case .remove(let name): "\(name) is removed"
+    case .remove(let name), .removeNode(let name, false): "\(name) is removed"
+    case .removeNode(let name, true): "\(name) is removed by force"
     case .leave(let name): "\(name) leaves"
     case .promote(let name): "\(name) becomes a control-plane node"
     case .demote(let name): "\(name) becomes a worker"
     case .fail(let names):
       "\(Membership.words(names, "and")) \(names.count == 1 ? "fails" : "fail")"
+    case .reboot(let names):
+      "\(Membership.words(names, "and")) \(names.count == 1 ? "is" : "are") away and "
+        + (names.count == 1 ? "comes back" : "come back")
     case .join(let count, let role): "\(counted(count, "\(role.name) node")) join"
     case .loseZone(let zone): "the failure domain \(zone) is lost"
     }
   }
 }
 
+extension Refusal {
+  /// Whether what was asked for would cost the quorum or the last copy.
+  fileprivate var isOfLoss: Bool {
+    switch self {
+    case .quorumLoss, .lastControlPlane, .noSuccessor: true
+    default: false
+    }
+  }
+}
+
 extension Cluster {
+  fileprivate func nodesNamed(_ names: [String]) throws(Unanswerable) -> [Member] {
+    var members: [Member] = []
+    for name in names { members.append(try nodeNamed(name)) }
+    return members
+  }
+
   fileprivate func nodeNamed(_ name: String) throws(Unanswerable) -> Member {
     if let member = node(matching: name) { return member }
     throw Unanswerable(

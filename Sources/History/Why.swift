@@ -1,7 +1,7 @@
 // Why things are as they are: the shortest chain of events, each cited by its index, in plain
 // words. Nothing is concluded that the log does not say.
 
-import Membership
+package import Membership
 import Projections
 
 /// The answer to a question of why.
@@ -16,8 +16,13 @@ package struct Why: Sendable {
   /// What led there, in order.
   package var chain: [Step]
 
-  /// - Parameter question: `ha`, `endpoints`, or a node's name or id, departed ones included.
-  package init(_ history: History, _ question: String, at index: UInt64) throws {
+  /// - Parameters:
+  ///   - question: `ha`, `endpoints`, a node's name or id, departed ones included, or the id of an
+  ///     invitation.
+  ///   - now: whether an invitation has expired is told as of then; nil for the time of the index.
+  package init(
+    _ history: History, _ question: String, at index: UInt64, now: Timestamp? = nil
+  ) throws {
     let state = try history.state(at: index)
     guard state.isFormed else {
       throw Unanswerable("there is no cluster at index \(index) yet")
@@ -25,7 +30,12 @@ package struct Why: Sendable {
     switch question {
     case "ha", "high-availability": self = try Why.availability(history, state)
     case "endpoints", "provider": self = try Why.endpoints(history, state)
-    default: self = try Why.node(history, state, question)
+    default:
+      if !state.knows(question), let token = TokenID(question).flatMap({ state.token($0) }) {
+        self = try Why.invitation(history, token, now: now ?? state.lastTime)
+      } else {
+        self = try Why.node(history, state, question)
+      }
     }
   }
 
@@ -35,12 +45,17 @@ package struct Why: Sendable {
   }
 
   /// The events in order, each once, with what led to them as far back as the log says.
-  private static func chain(
+  static func chain(
     _ history: History, _ ends: [(index: UInt64?, words: String)], depth: Int = 4
   ) throws -> [Step] {
     var known: [UInt64: Step] = [:]
-    var open = ends.compactMap { end in
-      end.index.flatMap { $0 >= history.first ? (index: $0, words: end.words, depth: 0) : nil }
+    var told: [UInt64: [String]] = [:]
+    for end in ends {
+      guard let index = end.index, index >= history.first else { continue }
+      if told[index]?.contains(end.words) != true { told[index, default: []].append(end.words) }
+    }
+    var open = told.sorted { $0.key < $1.key }.map { index, words in
+      (index: index, words: words.joined(separator: "; "), depth: 0)
     }
     while let next = open.popLast() {
       if known[next.index] != nil { continue }
@@ -50,8 +65,8 @@ package struct Why: Sendable {
           line: EventLine(recorded, hash: hash, before: before, after: after), words: next.words)
         guard next.depth < depth else { return false }
         for cause in try history.causes(of: recorded, before: before)
-        where known[cause.index] == nil {
-          open.append((cause.index, "it " + cause.words, next.depth + 1))
+        where known[cause.index] == nil && told[cause.index] == nil {
+          open.append((cause.index, cause.words, next.depth + 1))
         }
         return false
       }
@@ -80,7 +95,8 @@ package struct Why: Sendable {
     let change = try history.lastChange(ofAvailabilityAtOrBefore: state.lastIndex)
     if let change {
       verdict.append(
-        "so since index \(change.index) (\(change.envelope.time.rfc3339)), as recorded")
+        "what can be lost has been so since index \(change.index) (\(change.envelope.time.rfc3339)), as "
+          + "recorded")
     }
     if state.voters.count < 3 {
       let more = 3 - state.controlPlane.count
@@ -92,7 +108,7 @@ package struct Why: Sendable {
             : "; three must vote"))
     }
     var ends: [(index: UInt64?, words: String)] = [
-      (change?.index, "since then it is as it is")
+      (change?.index, "the last change of what can be lost")
     ]
     if !available.isHighlyAvailable {
       // What may be lost can change more than once after high availability is gone.
@@ -101,19 +117,26 @@ package struct Why: Sendable {
       }
       if let loss {
         verdict.append(
-          "it was highly available until index \(loss.index) "
+          "the cluster was highly available until index \(loss.index) "
             + "(\(loss.envelope.time.rfc3339)), as recorded")
-        ends.append((loss.index, "high availability ended"))
+        ends.append((loss.index, "high availability ended here"))
       } else if history.first == 1 {
-        verdict.append("it has never been highly available, as recorded")
+        verdict.append("the cluster has never been highly available, as recorded")
       }
+    }
+    if !available.isHighlyAvailable {
+      let vote = try history.last(
+        atOrBefore: state.lastIndex,
+        types: RecordedEvent.assigning.union([.clusterFormed, .clusterImported])
+      ) { $0.changesVoters }
+      ends.append((vote?.index, "the last change of who votes"))
     }
     let roles = try history.roleOrigins(of: state.voters, atOrBefore: state.lastIndex)
     for voter in state.nodes(.voter) {
-      ends.append((roles[voter.id] ?? voter.joinIndex, "\(voter.name) votes since then"))
+      ends.append((roles[voter.id] ?? voter.joinIndex, "\(voter.name) votes from here on"))
       if voter.isSuspected {
         let suspected = try history.lastSuspicion(of: voter.id, before: state.lastIndex + 1)
-        ends.append((suspected?.index, "\(voter.name) does not count since then"))
+        ends.append((suspected?.index, "\(voter.name) does not count from here on"))
       }
     }
     return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
@@ -141,7 +164,7 @@ package struct Why: Sendable {
       } else if member.isSuspected {
         verdict.append("\(address) (\(member.name)) is not listed: it is suspected")
         let found = try history.lastSuspicion(of: member.id, before: state.lastIndex + 1)
-        ends.append((found?.index, "\(member.name) is not listed since then"))
+        ends.append((found?.index, "\(member.name) is not listed from here on"))
       } else {
         verdict.append("\(address) (\(member.name)) is not listed: its api server is not ready")
         ends.append((member.endpointIndex, "\(member.name) told that it does not serve"))
@@ -152,8 +175,8 @@ package struct Why: Sendable {
         (
           gone.index,
           gone.how == .leftBehind
-            ? "nobody of the cluster before is listed any more"
-            : "\(gone.name) is not listed any more"
+            ? "nobody of the cluster before is listed from here on"
+            : "\(gone.name) is not listed from here on"
         ))
     }
     return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
@@ -165,9 +188,9 @@ package struct Why: Sendable {
     let member = state.node(named: name) ?? NodeID(name).flatMap { state.node($0) }
     let gone = state.departed.last { $0.name == name || $0.node.description == name }
     guard let id = member?.id ?? gone?.node else {
-      throw Unanswerable(
-        "the log knows no node \(quoted(name)) up to index \(state.lastIndex); ask for ha, "
-          + "endpoints, or one of: \(state.nodes.map(\.name).joined(separator: " "))", exitCode: 6)
+      var unknown = state.unknownNode(name)
+      unknown.description += "; or ask for ha or endpoints"
+      throw unknown
     }
     if let member, member.isActive { return try active(history, state, member) }
     let left = gone.map { gone in
@@ -177,7 +200,9 @@ package struct Why: Sendable {
     }
     return Why(
       verdict: [left ?? "\(name) is no member"],
-      chain: try chain(history, [(gone?.index, "it went")] + story(history, state, id)))
+      chain: try chain(
+        history,
+        [(gone?.index, "\(gone?.name ?? name) went")] + story(history, state, id)))
   }
 
   private static func active(_ history: History, _ state: Cluster, _ member: Member) throws -> Why {
@@ -187,11 +212,21 @@ package struct Why: Sendable {
         + (member.isControlPlane ? ": \(duty)" : "") + ", at \(member.record.endpoints.cluster)"
     ]
     if let since = member.suspectedSince {
-      verdict.append("it is suspected since \(since.rfc3339): the leader had no contact to it")
+      verdict.append(
+        "\(member.name) is suspected since \(since.rfc3339): the leader had no contact to it")
     }
     if let departure = state.departure, departure.node == member.id {
       let verb = departure.kind == .demote ? departure.kind.verb : "is on its way out"
-      verdict.append("it \(verb) since index \(departure.index)")
+      verdict.append("\(member.name) \(verb) since index \(departure.index)")
+    }
+    if let upkeep = member.maintenance {
+      verdict.append(
+        "\(member.name) may be away "
+          + (upkeep.until.map { "until \($0.rfc3339)" } ?? "until it is told to be back")
+          + ": it is in maintenance")
+    }
+    if let heir = member.lentTo {
+      verdict.append("\(state.name(of: heir)) votes in the place of \(member.name)")
     }
     return Why(verdict: verdict, chain: try chain(history, story(history, state, member.id)))
   }
@@ -213,17 +248,23 @@ package struct Why: Sendable {
     let health = try history.last(
       atOrBefore: state.lastIndex, types: [.nodeSuspected, .nodeRecovered]
     ) { $0.concerns(id) }
+    let upkeep = try history.last(
+      atOrBefore: state.lastIndex, types: [.maintenanceEntered, .maintenanceExited]
+    ) { $0.concerns(id) }
+    let name = state.name(of: id)
     let certificates = (state.node(id)?.certificates ?? []).map { certificate in
       (
         index: Optional(certificate.index),
-        words: "its certificate for \(certificate.subject), good until "
+        words: "\(name) got the certificate for \(certificate.subject), good until "
           + certificate.expires.rfc3339
       )
     }
     return [
-      (joined?.index, "it became a member"),
-      (changed?.index, "what it is since then"), (role?.index, "its role since then"),
-      (health?.index, "what the leader last saw of it"),
+      (joined?.index, "\(name) became a member"),
+      (changed?.index, "the last change between worker and control plane of \(name)"),
+      (role?.index, "the last change of the datastore role of \(name)"),
+      (upkeep?.index, "the last word on maintenance of \(name)"),
+      (health?.index, "what the leader last saw of \(name)"),
     ]
       + certificates
   }
@@ -276,6 +317,16 @@ extension History {
 extension RecordedEvent {
   /// The kinds that give and take datastore roles.
   static let assigning: Set<EventType> = [.roleAssigned, .nodeReplaced]
+
+  /// Whether other nodes vote after it.
+  fileprivate var changesVoters: Bool {
+    switch envelope.event {
+    case .roleAssigned(let assigned): assigned.joint
+    case .nodeReplaced(let replaced): replaced.joint
+    case .clusterFormed, .clusterImported: true
+    default: false
+    }
+  }
 
   /// Whether it gives that node a datastore role or takes it.
   func assigns(_ node: NodeID) -> Bool {

@@ -49,8 +49,8 @@ package struct Policy: Hashable, Sendable {
     if !(0...7).contains(standbys) { return "there cannot be \(standbys) standbys. Choose 0 to 7" }
     for time in [suspectAfter, recoverAfter].compactMap({ $0 })
     where !Policy.damping.contains(time) {
-      return "\(time) ms are no time to judge a node by: a shorter silence than 3 s may be an"
-        + " election, and after more than 1 h nobody waits. Choose 3s to 1h"
+      return "\(span(milliseconds: time)) is no time to judge a node by: a shorter silence than 3 s"
+        + " may be an election, and after more than 1 h nobody waits. Choose 3s to 1h"
     }
     return nil
   }

@@ -207,6 +207,15 @@ package func counted(_ count: Int, _ noun: String) -> String {
   "\(count) \(noun)\(count == 1 ? "" : "s")"
 }
 
+/// `5 s`, `90 min`, `1 h`: the largest unit of which it is a whole number.
+package func span(milliseconds: some BinaryInteger) -> String {
+  for (length, unit) in [(3_600_000, "h"), (60_000, "min"), (1000, "s")]
+  where milliseconds > 0 && Int(milliseconds) % length == 0 {
+    return "\(Int(milliseconds) / length) \(unit)"
+  }
+  return "\(milliseconds) ms"
+}
+
 /// `a`, `a or b`, `a, b or c`.
 package func words(_ items: [String], _ conjunction: String) -> String {
   guard let last = items.last, items.count > 1 else { return items.first ?? "" }

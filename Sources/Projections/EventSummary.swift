@@ -77,9 +77,7 @@ private struct Words {
         + "no vote until it has it again"
     case .replicaRefetched(let event):
       "\(name(event.node)) has everything up to \(event.index) again"
-    case .maintenanceEntered(let event):
-      "\(name(event.node)) may be away "
-        + (event.until.map { "until \($0.rfc3339)" } ?? "until it is told to be back")
+    case .maintenanceEntered(let event): upkeep(event)
     case .maintenanceExited(let event): "\(name(event.node)) is meant to be there again"
     case .policyChanged(let event): event.words
     case .certificateIssued(let event):
@@ -110,6 +108,17 @@ private struct Words {
 
   private func left(_ id: TokenID) -> String {
     after.token(id)?.remaining.map { " (\(counted($0, "use")) left)" } ?? ""
+  }
+
+  private func upkeep(_ event: MaintenanceEntered) -> String {
+    func until(_ end: Timestamp?) -> String {
+      end.map { "until \($0.rfc3339)" } ?? "until it is told to be back"
+    }
+    guard let earlier = before.node(event.node)?.maintenance else {
+      return "\(name(event.node)) may be away \(until(event.until))"
+    }
+    return "\(name(event.node)) may stay away \(until(event.until)) instead of "
+      + until(earlier.until)
   }
 
   private func removal(_ event: NodeRemoved) -> String {
@@ -178,8 +187,8 @@ extension PolicyChanged {
     var words: [String] = []
     if let voters { words.append("voters \(voters)") }
     if let standbys { words.append("standbys \(standbys)") }
-    if let suspectAfter { words.append("suspect after \(suspectAfter) ms") }
-    if let recoverAfter { words.append("recover after \(recoverAfter) ms") }
+    if let suspectAfter { words.append("suspect after \(span(milliseconds: suspectAfter))") }
+    if let recoverAfter { words.append("recover after \(span(milliseconds: recoverAfter))") }
     if let spread { words.append(spread ? "spread over domains" : "no spreading over domains") }
     return words.isEmpty ? "nothing" : words.joined(separator: ", ")
   }

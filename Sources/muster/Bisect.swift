@@ -22,7 +22,7 @@ struct Bisect: AsyncParsableCommand {
   var scan = false
   @Argument(
     help: ArgumentHelp("Only between these (default: all).", valueName: "range"),
-    transform: { try SelectorRange($0) })
+    transform: { try SelectorRange(typed: $0) })
   var range: SelectorRange?
 
   func validate() throws {
@@ -34,10 +34,10 @@ struct Bisect: AsyncParsableCommand {
   func run() async throws {
     let past = try await origin.open()
     let history = past.history
-    let (low, high) =
-      try range?.indexes(in: history, now: past.now) ?? (history.first, history.head)
+    let (low, high) = try past.indexes(range)
     guard low <= high else { throw Unanswerable("no event lies in that range") }
     let expectation = try expect.map { try Expectation($0) }
+    try expectation?.check(history)
     let found = try Bisection(
       history, low...high, condition: expect ?? run ?? "", scan: scan
     ) { cluster in

@@ -17,7 +17,7 @@ struct BlameCommand: AsyncParsableCommand {
   func run() async throws {
     let past = try await origin.open()
     let history = past.history
-    let index = try moment.at?.index(in: history, now: past.now) ?? history.head
+    let index = try moment.index(past)
     let lines = try Blame.lines(
       history, at: index, path: path, effects: output.format != .pretty)
     output.print(Blame.text(lines), Blame.document(lines))

@@ -27,19 +27,19 @@ struct Diff: AsyncParsableCommand {
     case (false, false):
       let past = try await origin.open()
       difference = try Difference(
-        past.history, try Selector(one).index(in: past.history, now: past.now),
-        try Selector(other).index(in: past.history, now: past.now))
+        past.history, past.index(Selector(typed: one)),
+        past.index(Selector(typed: other)))
     case (true, true):
       let (a, b) = (try await open(one), try await open(other))
       difference = try Difference(a.history, a.history.head, b.history, b.history.head)
     case (false, true):
       let (a, b) = (try await origin.open(), try await open(other))
       difference = try Difference(
-        a.history, try Selector(one).index(in: a.history, now: a.now), b.history, b.history.head)
+        a.history, a.index(Selector(typed: one)), b.history, b.history.head)
     case (true, false):
       let (a, b) = (try await open(one), try await origin.open())
       difference = try Difference(
-        a.history, a.history.head, b.history, try Selector(other).index(in: b.history, now: b.now))
+        a.history, a.history.head, b.history, b.index(Selector(typed: other)))
     }
     output.print(difference.text, difference.document)
     if exitCode, !difference.isEmpty { throw ExitCode(1) }

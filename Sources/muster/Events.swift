@@ -19,7 +19,7 @@ struct Events: AsyncParsableCommand {
   @OptionGroup var origin: HistoryOrigin
   @Argument(
     help: ArgumentHelp("Only these: one moment, FROM..TO, FROM.. or ..TO.", valueName: "range"),
-    transform: { try SelectorRange($0) })
+    transform: { try SelectorRange(typed: $0) })
   var range: SelectorRange?
   @Option(name: formatNames(), help: "A table, or one JSON object a line.")
   var format = Format.pretty
@@ -35,11 +35,11 @@ struct Events: AsyncParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("Only from then on, like 15m or 2026-10-24T03:12Z.", valueName: "moment"),
-    transform: { try Selector($0) })
+    transform: { try Selector(typed: $0) })
   var since: Selector?
   @Option(
     parsing: .unconditional, help: ArgumentHelp("Only up to then.", valueName: "moment"),
-    transform: { try Selector($0) })
+    transform: { try Selector(typed: $0) })
   var until: Selector?
   @Option(
     name: [.long, .customShort("n")],
@@ -57,6 +57,10 @@ struct Events: AsyncParsableCommand {
     if graph, follow || reverse || format == .json {
       throw ValidationError("--graph goes with none of --follow, --reverse and -o json")
     }
+    if follow, until != nil || range?.to != nil {
+      throw ValidationError(
+        "--follow goes on until it is stopped: leave out --until and the end of the range")
+    }
     if follow, origin.file != nil {
       throw ValidationError("nothing happens in a file any more: --follow needs an agent")
     }
@@ -66,24 +70,34 @@ struct Events: AsyncParsableCommand {
     let past = try await origin.open()
     let history = past.history
     var filter = EventFilter(type: type, node: node, actor: actor)
-    if let range { (filter.from, filter.to) = try range.indexes(in: history, now: past.now) }
-    if let since {
-      filter.from = max(
-        filter.from, try since.index(in: history, now: past.now, side: .atOrAfter))
+    if let range { (filter.from, filter.to) = try past.indexes(range) }
+    if since != nil || until != nil {
+      let (low, high) = try past.indexes(
+        SelectorRange(from: since, to: until, reversed: "--since and --until the other way round"))
+      (filter.from, filter.to) = (max(filter.from, low), min(filter.to, high))
     }
-    if let until { filter.to = min(filter.to, try until.index(in: history, now: past.now)) }
-    if follow, range?.to == nil { filter.to = .max }
+    if follow {
+      // Who is not known yet may come.
+      filter.to = .max
+    } else {
+      try history.check(filter)
+    }
     if graph { return try drawGraph(history, filter) }
-    let text = EventText(isJSON: format == .json)
+    let text = EventText(isJSON: format == .json, names: try history.names())
     var reader = EventReader()
     if let header = text.header { Terminal.out(header) }
     let output = Terminal.Output()
     defer { output.flush() }
+    var isEmpty = true
     try reader.lines(
-      filter, of: history, limit: limit.map { Int($0) } ?? .max, newest: range?.from == nil,
-      reversed: reverse
-    ) { output.write(text.line($0)) }
+      filter, of: history, limit: limit.map { Int($0) } ?? .max,
+      newest: follow || range?.from == nil, reversed: reverse
+    ) {
+      output.write(text.line($0))
+      isEmpty = false
+    }
     output.flush()
+    if isEmpty, limit != 0, !follow { Terminal.note(try history.absence(filter)) }
     if follow { try await follow(past, &reader, filter, text) }
   }
 
@@ -93,7 +107,7 @@ struct Events: AsyncParsableCommand {
   ) async throws {
     let client = origin.agent.client
     var last = past.history.head
-    while last < filter.to {
+    while true {
       var applied: UInt64?
       do {
         let position: LogPosition = try await client.call(

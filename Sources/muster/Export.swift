@@ -16,7 +16,7 @@ struct Export: AsyncParsableCommand {
   var target: String
   @Option(
     help: ArgumentHelp("Only these events, like 100..200.", valueName: "range"),
-    transform: { try SelectorRange($0) })
+    transform: { try SelectorRange(typed: $0) })
   var range: SelectorRange?
   @Flag(help: "Replace addresses, and take out reasons.")
   var redact = false
@@ -24,8 +24,7 @@ struct Export: AsyncParsableCommand {
   func run() async throws {
     let past = try await origin.open()
     let history = past.history
-    let (low, high) =
-      try range?.indexes(in: history, now: past.now) ?? (history.first, history.head)
+    let (low, high) = try past.indexes(range)
     guard low <= high else { throw Unanswerable("no event lies in that range") }
     let file = try NewFile(target)
     let header = try history.export(low...high, redaction: redact ? Redaction() : nil) {

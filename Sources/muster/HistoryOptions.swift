@@ -43,13 +43,45 @@ struct AtOption: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       "As of that moment, replayed from the log: \(Selector.forms).", valueName: "moment"),
-    transform: { try Selector($0) })
+    transform: { try Selector(typed: $0) })
   var at: Selector?
 
   /// The state at that moment, or at HEAD.
   func state(_ past: Chronicle) throws -> Cluster {
-    let history = past.history
-    let index = try at?.index(in: history, now: past.now) ?? history.head
-    return try history.state(at: index)
+    try past.history.state(at: index(past))
+  }
+
+  /// That moment, or HEAD.
+  func index(_ past: Chronicle) throws -> UInt64 {
+    try at.map { try past.index($0) } ?? past.history.head
+  }
+}
+
+extension Selector {
+  /// What was typed here: a time of day without a zone is the clock's.
+  init(typed text: String) throws { try self.init(text, zone: Terminal.zone) }
+}
+
+extension SelectorRange {
+  init(typed text: String) throws { try self.init(text, zone: Terminal.zone) }
+}
+
+extension Chronicle {
+  /// The index meant; on standard error, which moment a time of day was taken for.
+  func index(_ selector: Selector) throws -> UInt64 {
+    tell(selector)
+    return try selector.index(in: history, now: now)
+  }
+
+  /// The indexes meant; all without a range.
+  func indexes(_ range: SelectorRange?) throws -> (lower: UInt64, upper: UInt64) {
+    guard let range else { return (history.first, history.head) }
+    tell(range.from)
+    if !range.isSingle { tell(range.to) }
+    return try range.indexes(in: history, now: now)
+  }
+
+  private func tell(_ selector: Selector?) {
+    if let taken = selector?.taken(now: now) { Terminal.note(taken) }
   }
 }

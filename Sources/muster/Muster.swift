@@ -42,11 +42,11 @@ struct Muster: AsyncParsableCommand {
         name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
 
-  /// `-15m` is how long ago, not an option.
+  /// `-15m`, and the range `-15m..-5m`, is how long ago, not an option.
   private static func unsigned(_ argument: String) -> String {
     let isAgo =
       argument.hasPrefix("-") && argument.dropFirst().first?.isNumber == true
-      && "smhd".contains(argument.last ?? " ")
+      && (argument.contains("..") || "smhd".contains(argument.last ?? " "))
     return isAgo ? "now" + argument : argument
   }
 

@@ -20,7 +20,10 @@ struct RemoveNode: AsyncParsableCommand {
   var reason = ""
 
   func run() async throws {
-    await WhatIfCommand.preview("remove", node, agent)
+    // Without a reason a forced removal is refused, whatever it would lead to.
+    if !force || !reason.isEmpty {
+      await WhatIfCommand.preview("remove", node, force: force, agent)
+    }
     let request = RemovalRequest(
       command: LocalClient.drawCommand(), target: node, force: force, reason: reason)
     let appended: Appended = try await agent.client.append(

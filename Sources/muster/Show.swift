@@ -11,12 +11,12 @@ struct Show: AsyncParsableCommand {
   @OptionGroup var output: FindingFormat
   @Argument(
     help: ArgumentHelp("Which: \(Selector.forms).", valueName: "moment"),
-    transform: { try Selector($0) })
+    transform: { try Selector(typed: $0) })
   var selector = Selector.head(back: 0)
 
   func run() async throws {
     let past = try await origin.open()
-    let index = try selector.index(in: past.history, now: past.now)
+    let index = try past.index(selector)
     let showing = try Showing(past.history, index: index)
     output.print(showing.text, showing.document)
   }

@@ -25,6 +25,12 @@ enum Terminal {
       && environment("TERM") != "dumb"
   }
 
+  /// How many minutes the clock that people read here is ahead of UTC.
+  static var zone: Int {
+    var (now, local) = (time(nil), tm())
+    return localtime_r(&now, &local) == nil ? 0 : local.tm_gmtoff / 60
+  }
+
   /// Results.
   static func out(_ text: String) { write(text, to: STDOUT_FILENO) }
 

@@ -13,14 +13,13 @@ struct Timeline: AsyncParsableCommand {
   var target = "-"
   @Option(
     help: ArgumentHelp("Only these events, like 100..200 (at most 5,000).", valueName: "range"),
-    transform: { try SelectorRange($0) })
+    transform: { try SelectorRange(typed: $0) })
   var range: SelectorRange?
 
   func run() async throws {
     let past = try await origin.open()
     let history = past.history
-    let (low, high) =
-      try range?.indexes(in: history, now: past.now) ?? (history.first, history.head)
+    let (low, high) = try past.indexes(range)
     guard low <= high else { throw Unanswerable("no event lies in that range") }
     let file = try NewFile(target)
     let page = try TimelinePage(history, low...high, option: origin.words)

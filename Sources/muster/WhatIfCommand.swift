@@ -8,9 +8,10 @@ struct WhatIfCommand: AsyncParsableCommand {
     commandName: "what-if",
     abstract: "Say what would happen, without doing it.",
     discussion: """
-      Suppose one of: remove NODE, leave NODE, promote NODE, demote NODE, fail NODE,NODE, join 2 \
-      voters, join 3 workers, lose-zone DOMAIN. The answer comes from the rules that the cluster \
-      itself obeys. Exit code 3 if the quorum or the last copy of the log would be lost.
+      Suppose one of: remove NODE, leave NODE, promote NODE, demote NODE, fail NODE,NODE, \
+      reboot NODE, join 2 voters, join 3 workers, lose-zone DOMAIN. The answer comes from the \
+      rules that the cluster itself obeys. Exit code 3 if the quorum or the last copy of the log \
+      is or would be lost.
       """)
 
   @OptionGroup var origin: HistoryOrigin
@@ -43,8 +44,12 @@ struct WhatIfCommand: AsyncParsableCommand {
   /// - Parameters:
   ///   - verb: as above.
   ///   - node: a name, an id or an address; nil for this node.
-  static func preview(_ verb: String, _ node: String?, _ agent: LocalAgent) async {
-    let target = node.map { "&node=\(escaped($0))" } ?? ""
+  ///   - force: of `remove-node`, whether it is forced.
+  static func preview(
+    _ verb: String, _ node: String?, force: Bool? = nil, _ agent: LocalAgent
+  ) async {
+    let target =
+      (node.map { "&node=\(escaped($0))" } ?? "") + (force.map { "&force=\($0 ? 1 : 0)" } ?? "")
     let told = try? await agent.client.raw(
       "GET", "/v1/what-if?suppose=\(verb)\(target)", timeout: .seconds(5))
     for line in String(decoding: told ?? [], as: UTF8.self).split(separator: "\n") {

@@ -6,19 +6,25 @@ struct WhyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "why",
     abstract: "Say why: the events that led to how things are, by index.",
-    discussion: "Ask for ha, for endpoints, or for a node by name, also for one that is gone.")
+    discussion: """
+      Ask for ha, for endpoints, for a node by name, also for one that is gone, or for an \
+      invitation by its id, as token list has it: who issued it, and who joined with it.
+      """)
 
   @OptionGroup var origin: HistoryOrigin
   @OptionGroup var moment: AtOption
   @OptionGroup var output: FindingFormat
-  @Argument(help: ArgumentHelp("ha, endpoints, or a node's name.", valueName: "question"))
+  @Argument(
+    help: ArgumentHelp(
+      "ha, endpoints, a node's name, or an invitation's id.", valueName: "question"))
   var question: String
 
   func run() async throws {
     let past = try await origin.open()
     let history = past.history
-    let index = try moment.at?.index(in: history, now: past.now) ?? history.head
-    var why = try Why(history, question, at: index)
+    let index = try moment.index(past)
+    var why = try Why(
+      history, question, at: index, now: moment.at == nil && origin.file == nil ? past.now : nil)
     if moment.at == nil, ["ha", "high-availability"].contains(question),
       let seen = await past.availability()
     {

@@ -84,6 +84,23 @@ struct TimelineTests {
     }
   }
 
+  @Test("Maintenance and removal by force are marked on the lanes of their nodes")
+  func marks() throws {
+    var story = try Story.life()
+    try story.ask(.enterMaintenance(.init(target: "n3", seconds: nil)))
+    try story.ask(.exitMaintenance("n3"))
+    let page = try TimelinePage(story.history).html
+    let records = try Self.between("id=\"records\">", "</script>", page)
+    let parsed = try JSONDecoder().decode([Record].self, from: Data(records.utf8))
+    let n3 = NodeID(3).description
+    #expect(
+      parsed.compactMap(\.m) == [
+        [NodeID(5).description, "force"], [n3, "away"], [n3, "back"],
+      ])
+    let script = try Self.between("const marks = {", "};", page)
+    for kind in ["away:", "back:", "force:"] { #expect(script.contains(kind)) }
+  }
+
   @Test("A page holds the newest events up to its limit, and of a shorter history all")
   func limit() throws {
     let limit = TimelinePage.limit
@@ -185,6 +202,7 @@ private struct Record: Decodable {
   var a: String
   var r: String?
   var n: [[String]]?
+  var m: [String]?
   var p: String?
   var h: Availability?
 }

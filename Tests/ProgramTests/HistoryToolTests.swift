@@ -66,6 +66,62 @@ extension Program {
       }
     }
 
+    @Test("A file that is there is neither written over nor removed")
+    func existing() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        for (n, command) in ["export", "timeline", "bundle"].enumerated() {
+          let file = stage.folder.appendingPathComponent("kept-\(n)")
+          try Data("mine".utf8).write(to: file)
+          let outcome = try await node.run(command, file.path)
+          #expect(outcome.code == 1 && outcome.err.contains("File exists"), "\(outcome)")
+          #expect(try Data(contentsOf: file) == Data("mine".utf8), "\(command)")
+        }
+      }
+    }
+
+    @Test("At night: moments, names and invitations are understood, or what was meant is said")
+    func atNight() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(2)
+        let head = try await nodes[0].status().index
+        let clock = { (text: String) in String(text.suffix(9).prefix(5)) }
+        let first = try #require(try await nodes[0].events().first?.time)
+        func ask(_ words: [String], _ zone: String = "UTC") async throws -> Outcome {
+          try await Running(
+            words + ["--data-dir", nodes[0].data], in: stage.folder, environment: ["TZ": zone]
+          ).ended()
+        }
+        let now = clock(String(first.prefix(19)) + "Z")
+        let taken = try await ask(["events", "--since", now])
+        #expect(taken.code == 0 && taken.err.contains("the time of day is taken as 20"), "\(taken)")
+        let unclear = try await ask(["show", now], "UTC-2")
+        #expect(unclear.code == 2 && unclear.err.contains("ambiguous"), "\(unclear)")
+        for words in [["events", "-1h.."], ["events", "-1h..-0s"], ["events", "\(now)Z.."]] {
+          let found = try await ask(words)
+          #expect(found.code == 0 && found.out.contains("cluster.formed"), "\(words): \(found)")
+        }
+        for (words, code, told) in [
+          (["events", "2..1"], 2, "did you mean 1..2?"), (["events", "-1s..-1h"], 2, "-1h..-1s"),
+          (["events", "--node", "nope"], 6, "there are: n1 n2"),
+          (["events", "--follow", "--until", now], 2, "--follow goes on until it is stopped"),
+          (["show", "18446744073709551616"], 2, "holds the indexes 1 to"),
+          (["bisect", "--expect", "ha.canLoose>=1"], 2, "ha.canLose"),
+        ] as [([String], Int32, String)] {
+          let refused = try await ask(words)
+          #expect(refused.code == code && refused.err.contains(told), "\(words): \(refused)")
+        }
+        let nobody = try await ask(["events", "--actor", "nobody"])
+        #expect(nobody.code == 0 && nobody.err.contains("nobody called \"nobody\""), "\(nobody)")
+        let past = try await ask(["status", "--at", "\(head)"])
+        #expect(past.out.components(separatedBy: "as of index").count == 2, "\(past)")
+        let token = try await nodes[0].succeed("token", "list").split(separator: "\n")[1]
+        let id = String(token.prefix { $0 != " " })
+        let why = try await ask(["why", id])
+        #expect(why.out.contains("n2 joined with invitation \(id)"), "\(why)")
+      }
+    }
+
     @Test("No secret and no key is in anything that is printed or written")
     func secrets() async throws {
       try await onStage { stage in

@@ -142,7 +142,10 @@ package struct Chronicle: Sendable {
       state, now: state.lastTime, outlook: nil, basis: .replayed,
       suspicions: log.map { Suspicion.all(state, in: $0) } ?? [:])
     let text = try Rendering.status(report, format: format)
-    return format == "pretty" ? header(state) + text : text
+    guard format == "pretty" else { return text }
+    // The header says already of when it is.
+    let place = text.firstRange(of: "\nas of index ")
+    return header(state) + text[..<(place?.lowerBound ?? text.endIndex)]
   }
 
   package func nodes(_ state: Cluster, format: String) throws -> String {
