@@ -183,7 +183,7 @@ extension Cluster {
       invitations.append(
         Token(
           issued: token, index: recorded.index, time: time, actor: recorded.envelope.actor))
-      for secret in token.secrets { invitationsBySecret[secret.hash.words[0]] = token.id }
+      invitationsBySecret.add(token)
     case .tokenRevoked(let revoked):
       invitations.update(revoked.id) {
         $0.revocation = Token.Revocation(

@@ -17,9 +17,7 @@ package struct Cluster: Equatable, Sendable {
   var leftByName: [String: NodeID]
   var tombstones: Register<Departed>
   var invitations: Register<Token>
-  /// The newest token with a secret whose digest begins so: there are many, and every command
-  /// about tokens asks.
-  var invitationsBySecret: [UInt64: TokenID]
+  var invitationsBySecret: SecretIndex
   /// Who leads, as the newest `leader.elected` has it.
   package internal(set) var leader: NodeID?
   package internal(set) var term: UInt64
@@ -61,12 +59,9 @@ package struct Cluster: Equatable, Sendable {
     controlPlaneIDs = nodes.filter(\.isControlPlane).map(\.id)
     leftByName = [:]
     for member in nodes where !member.isActive { leftByName[member.name] = member.id }
-    tombstones = Register(departed)
-    invitations = Register(tokens)
-    invitationsBySecret = Dictionary(minimumCapacity: tokens.count)
-    for token in tokens {
-      for secret in token.issued.secrets { invitationsBySecret[secret.hash.words[0]] = token.id }
-    }
+    tombstones = sessions.isKept ? Register(departed) : Register(distinct: departed)
+    invitations = sessions.isKept ? Register(tokens) : Register(distinct: tokens)
+    invitationsBySecret = SecretIndex(sessions.isKept ? tokens : nil)
     self.leader = leader
     self.term = term
     self.joint = joint
@@ -78,6 +73,32 @@ package struct Cluster: Equatable, Sendable {
     self.endpointIndex = endpointIndex
     self.sessions = sessions
   }
+}
+
+/// The newest token with a secret whose digest begins so: there are many, and every command about
+/// tokens asks. A state that is only looked at has none. It follows from the tokens, so that states
+/// with equal tokens are equal, whatever they have of this.
+struct SecretIndex: Equatable, Sendable {
+  private var tokens: [UInt64: TokenID]?
+
+  /// - Parameter tokens: nil for a state that is only looked at.
+  init(_ tokens: [Token]?) {
+    guard let tokens else { return }
+    self.tokens = Dictionary(minimumCapacity: tokens.count)
+    for token in tokens { add(token.issued) }
+  }
+
+  mutating func add(_ issued: TokenIssued) {
+    for secret in issued.secrets { tokens?[secret.hash.words[0]] = issued.id }
+  }
+
+  enum Answer { case found(TokenID?), unknown }
+
+  subscript(_ secret: Digest) -> Answer {
+    tokens.map { .found($0[secret.words[0]]) } ?? .unknown
+  }
+
+  static func == (a: SecretIndex, b: SecretIndex) -> Bool { true }
 }
 
 // Questions.
@@ -127,11 +148,12 @@ extension Cluster {
     func match(_ token: Token) -> (token: Token, roles: [NodeRole])? {
       token.issued.secrets.first { $0.hash == secret }.map { (token, $0.roles) }
     }
-    guard let id = invitationsBySecret[secret.words[0]], let newest = invitations[id] else {
-      return nil
+    if case .found(let id) = invitationsBySecret[secret] {
+      guard let id, let newest = invitations[id] else { return nil }
+      // Where the digests of two secrets begin alike, the one that was asked for may be older.
+      if let found = match(newest) { return found }
     }
-    // Where the digests of two secrets begin alike, the one that was asked for may be older.
-    return match(newest) ?? tokens.reversed().lazy.compactMap(match).first
+    return tokens.reversed().lazy.compactMap(match).first
   }
 
   /// Active control-plane nodes in the order of joining.

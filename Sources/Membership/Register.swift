@@ -6,18 +6,22 @@ package struct Register<Element: Identifiable & Equatable & Sendable>: Equatable
 where Element.ID: Sendable {
   /// In the order in which they came.
   package private(set) var all: [Element] = []
-  private var positions: [Element.ID: Int] = [:]
+  /// Nil until it is first changed: of a state that is read from a checkpoint to be looked at, few
+  /// values are ever asked for.
+  private var positions: [Element.ID: Int]? = [:]
 
   /// Of several values with one id the last counts, at the place of the first.
   package init(_ elements: [Element] = []) {
-    positions.reserveCapacity(elements.count)
-    for (position, element) in elements.enumerated() { positions[element.id] = position }
-    all = elements
-    if positions.count < elements.count {
-      (all, positions) = ([], [:])
-      for element in elements { append(element) }
-    }
+    for element in elements { append(element) }
   }
+
+  /// - Parameter elements: each with an id of its own.
+  package init(distinct elements: [Element]) {
+    all = elements
+    positions = nil
+  }
+
+  package static func == (a: Register, b: Register) -> Bool { a.all == b.all }
 
   package subscript(_ id: Element.ID) -> Element? { position(of: id).map { all[$0] } }
 
@@ -25,9 +29,16 @@ where Element.ID: Sendable {
 
   /// Among a few it is quicker to look than to hash.
   private func position(of id: Element.ID) -> Int? {
-    if all.count > 8 { return positions[id] }
-    for position in all.indices where all[position].id == id { return position }
-    return nil
+    if all.count > 8, let positions { return positions[id] }
+    return all.lastIndex { $0.id == id }
+  }
+
+  private mutating func index() {
+    guard positions == nil else { return }
+    var found: [Element.ID: Int] = [:]
+    found.reserveCapacity(all.count)
+    for (position, element) in all.enumerated() { found[element.id] = position }
+    positions = found
   }
 
   /// Asks the value with that id without copying it, which costs more than most questions; nil if
@@ -38,22 +49,25 @@ where Element.ID: Sendable {
   }
 
   mutating func append(_ element: Element) {
-    if let position = positions[element.id] {
+    index()
+    if let position = positions?[element.id] {
       all[position] = element
     } else {
-      positions[element.id] = all.count
+      positions?[element.id] = all.count
       all.append(element)
     }
   }
 
   mutating func update(_ id: Element.ID, _ change: (inout Element) -> Void) {
+    index()
     guard let position = position(of: id) else { return }
     change(&all[position])
   }
 
   mutating func remove(_ id: Element.ID) {
-    guard let position = positions.removeValue(forKey: id) else { return }
+    index()
+    guard let position = positions?.removeValue(forKey: id) else { return }
     all.remove(at: position)
-    for i in position..<all.count { positions[all[i].id] = i }
+    for i in position..<all.count { positions?[all[i].id] = i }
   }
 }

@@ -102,6 +102,35 @@ import Testing
     #expect(found.text.contains("follows another history"), "\(found.text)")
   }
 
+  @Test("A log whose hashes all stand there whole, as the first version wrote it, is read and kept")
+  func firstFormat() async throws {
+    let file = History(
+      try ExportSource(path: Golden.root.appending(path: "histories/schema-1-imported.muster").path)
+    )
+    let archive = Golden.root.appending(path: "logs/format-1.tar.gz").path
+    try inFolder { folder in
+      let tar = Process()
+      tar.executableURL = URL(filePath: "/usr/bin/env")
+      tar.arguments = ["tar", "-xzf", archive, "-C", folder.path]
+      try tar.run()
+      tar.waitUntilExit()
+      let path = folder.appending(path: "log").path
+      // It is written on in its own format.
+      let added = Entry(index: 42, term: 1 << 40, payload: [])
+      for isWritten in [false, true] {
+        let log = try EventLog.open(directory: path, mode: .readWrite)
+        #expect(log.identity.layout == .whole)
+        #expect(log.lastIndex == (isWritten ? 42 : 41))
+        let history = History(LogSource(log))
+        #expect(try history.bytes() == file.bytes())
+        #expect(try history.state(at: 41) == file.state(at: 41))
+        #expect(try log.verify().checked == log.lastIndex)
+        if !isWritten { log.submit(LogWrite(entries: [added])) }
+        log.close()
+      }
+    }
+  }
+
   @Test("A part of a history tells its events, and does not make up a state")
   func part() throws {
     let history = try Story.life().history
