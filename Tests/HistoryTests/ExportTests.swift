@@ -103,7 +103,7 @@ import Testing
   }
 
   @Test("A log whose hashes all stand there whole, as the first version wrote it, is read and kept")
-  func firstFormat() async throws {
+  func firstFormat() throws {
     let file = History(
       try ExportSource(path: Golden.root.appending(path: "histories/schema-1-imported.muster").path)
     )
