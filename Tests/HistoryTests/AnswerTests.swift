@@ -174,6 +174,12 @@ import Testing
       #expect(forced.refusals.isEmpty && forced.text.contains("n3 removed by force"))
       #expect(forced.text.contains("what if n3 is removed by force?"))
     }
+    let itself = try WhatIf(
+      .removeNode("n3", forced: true, by: NodeID(3)), on: story.cluster, basis: "")
+    #expect(itself.refusals == [.itself("n3")] && itself.steps.isEmpty, "\(itself.text)")
+    let leader = try WhatIf(
+      .removeNode("n1", forced: true, by: NodeID(1)), on: story.cluster, basis: "")
+    #expect(leader.refusals == [.itself("n1")] && leader.leaderMoves == nil, "\(leader.text)")
     let gone = try preview(false, unreachable: ["n3"])
     #expect(gone.refusals.isEmpty && gone.steps.last?.hasSuffix("n3 removed") == true)
   }
