@@ -306,6 +306,10 @@ import Testing
       #expect(apart.changes == nil && !apart.isEmpty)
       #expect(apart.text.contains("which facts differ is not known"), "\(apart.text)")
       #expect(try Difference(part, 20, later, 20).isEmpty)
+      // One event is shown without what it changed.
+      let shown = try Showing(part, index: 12).text
+      #expect(shown.contains("event 12  roles.settled") && !shown.contains("nothing but"))
+      #expect(shown.hasSuffix("changed\n  unknown: the state before it is not held\n"))
       // Within one part what happened is told.
       let within = try Difference(part, 10, 14)
       #expect(within.changes == nil && within.events.count == 4)
