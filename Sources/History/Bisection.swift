@@ -67,9 +67,9 @@ package struct Bisection: Sendable {
     }
     guard a != b else {
       throw Unanswerable(
-        "nothing to find by halving: \(condition) holds at \(a == .holds ? "both ends" : "neither end")"
-          + ", \(ends). If it was otherwise in between, --scan, which looks at every "
-          + "index, finds it", exitCode: 1)
+        "nothing to find by halving: \(condition) holds at "
+          + "\(a == .holds ? "both ends" : "neither end"), \(ends). If it was otherwise in "
+          + "between, --scan, which looks at every index, finds it", exitCode: 1)
     }
     while low + 1 < high {
       let middle = low + (high - low) / 2

@@ -64,11 +64,14 @@ struct RehearsalStage {
   }
 
   /// As it was typed.
-  mutating func remove(_ member: Member, forced: Bool) {
+  mutating func remove(_ member: Member, forced: Bool, by origin: NodeID?) {
     guard holdsQuorum else { return }
     let wish = Command.removeNode(.init(target: member.id.description, force: forced))
     if forced { tellWhoLeads(without: member.id) }
-    if case .failure(let refusal) = decide(wish) { refusals.append(refusal) }
+    if case .failure(let refusal) = decide(wish, by: origin) {
+      refusals.append(refusal)
+      leaderMoves = nil
+    }
   }
 
   mutating func depart(_ id: NodeID) {
@@ -236,11 +239,13 @@ struct RehearsalStage {
 
   /// Decides and applies all that follows at once.
   @discardableResult
-  private mutating func decide(_ command: Command, told: Bool = true) -> Result<Void, Refusal> {
+  private mutating func decide(
+    _ command: Command, told: Bool = true, by origin: NodeID? = nil
+  ) -> Result<Void, Refusal> {
     drawn += 1
     let request = Request(
       id: CommandID(at: cluster.lastTime, random: (0xffff, drawn)), command: command,
-      actor: "what-if", reason: "what-if")
+      actor: "what-if", reason: "what-if", origin: origin)
     do throws(Refusal) {
       let decision = try cluster.decide(
         request, fingerprint: drawn, at: cluster.lastTime, observation: observation)

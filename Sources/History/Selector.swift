@@ -23,8 +23,8 @@ package enum Selector: Hashable, Sendable {
     + "a time of today or yesterday (03:12Z), how long ago (-15m), id:COMMAND or last:TYPE"
 
   /// Parses what was typed.
-  /// - Parameter zone: how many minutes the clock that people read here is ahead of UTC. Where it is
-  ///   not, a time of day without a zone is certain.
+  /// - Parameter zone: how many minutes the clock that people read here is ahead of UTC. Where it
+  ///   is not, a time of day without a zone is certain.
   /// - Throws: `Unanswerable` naming the accepted forms.
   package init(_ text: String, zone: Int = 0) throws(Unanswerable) {
     let upper = text.uppercased()

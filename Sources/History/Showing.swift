@@ -21,8 +21,13 @@ package struct Showing: Sendable {
 
   /// - Throws: as the history does.
   package init(_ history: History, index: UInt64) throws {
-    var shown: (EventLine, [FactChange], [Cause], [View])?
     let hash = try history.source.hash(at: index)
+    guard try index == 0 || history.knowsState(at: index - 1) else {
+      line = EventLine(try history.event(at: index), hash: hash)
+      (changes, causes, effects, views) = ([], [], [], [])
+      return
+    }
+    var shown: (EventLine, [FactChange], [Cause], [View])?
     try history.walk(from: index, through: index) { recorded, before, after in
       shown = (
         EventLine(recorded, hash: hash, before: before, after: after),
@@ -81,7 +86,12 @@ package struct Showing: Sendable {
     }
     links("caused by", causes)
     links("led to", effects.map { (line: $0.line, words: "this \($0.words)") })
-    text += changes.isEmpty ? "changed\n  nothing but the index and the time\n" : "changed\n"
+    text += "changed\n"
+    if line.effect == nil {
+      text += "  \(EventText.unknown)\n"
+    } else if changes.isEmpty {
+      text += "  nothing but the index and the time\n"
+    }
     text += changes.map { "  \(EventText.printable($0.text))\n" }.joined()
     for view in views {
       text += "\(view.name) before\n" + Self.indented(view.before)

@@ -9,8 +9,8 @@ import Projections
 package enum Supposition: Hashable, Sendable {
   /// As an operator would: a node that is alive leaves.
   case remove(String)
-  /// `remove-node` as it was typed.
-  case removeNode(String, forced: Bool)
+  /// `remove-node` as it was typed, and on which node.
+  case removeNode(String, forced: Bool, by: NodeID? = nil)
   case leave(String)
   case promote(String)
   case demote(String)
@@ -111,8 +111,8 @@ package struct WhatIf: Sendable {
   ) throws(Unanswerable) {
     switch supposition {
     case .remove(let name): stage.remove(try cluster.nodeNamed(name))
-    case .removeNode(let name, let forced):
-      stage.remove(try cluster.nodeNamed(name), forced: forced)
+    case .removeNode(let name, let forced, let by):
+      stage.remove(try cluster.nodeNamed(name), forced: forced, by: by)
     case .leave(let name): stage.depart(try cluster.nodeNamed(name).id)
     case .promote(let name): stage.promote(try cluster.nodeNamed(name))
     case .demote(let name): stage.demote(try cluster.nodeNamed(name))
@@ -195,8 +195,8 @@ package struct WhatIf: Sendable {
 extension Supposition {
   var words: String {
     switch self {
-    case .remove(let name), .removeNode(let name, false): "\(name) is removed"
-    case .removeNode(let name, true): "\(name) is removed by force"
+    case .remove(let name), .removeNode(let name, false, _): "\(name) is removed"
+    case .removeNode(let name, true, _): "\(name) is removed by force"
     case .leave(let name): "\(name) leaves"
     case .promote(let name): "\(name) becomes a control-plane node"
     case .demote(let name): "\(name) becomes a worker"

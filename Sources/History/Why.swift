@@ -95,8 +95,8 @@ package struct Why: Sendable {
     let change = try history.lastChange(ofAvailabilityAtOrBefore: state.lastIndex)
     if let change {
       verdict.append(
-        "what can be lost has been so since index \(change.index) (\(change.envelope.time.rfc3339)), as "
-          + "recorded")
+        "what can be lost has been so since index \(change.index) "
+          + "(\(change.envelope.time.rfc3339)), as recorded")
     }
     if state.voters.count < 3 {
       let more = 3 - state.controlPlane.count

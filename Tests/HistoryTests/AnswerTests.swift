@@ -174,6 +174,12 @@ import Testing
       #expect(forced.refusals.isEmpty && forced.text.contains("n3 removed by force"))
       #expect(forced.text.contains("what if n3 is removed by force?"))
     }
+    let itself = try WhatIf(
+      .removeNode("n3", forced: true, by: NodeID(3)), on: story.cluster, basis: "")
+    #expect(itself.refusals == [.itself("n3")] && itself.steps.isEmpty, "\(itself.text)")
+    let leader = try WhatIf(
+      .removeNode("n1", forced: true, by: NodeID(1)), on: story.cluster, basis: "")
+    #expect(leader.refusals == [.itself("n1")] && leader.leaderMoves == nil, "\(leader.text)")
     let gone = try preview(false, unreachable: ["n3"])
     #expect(gone.refusals.isEmpty && gone.steps.last?.hasSuffix("n3 removed") == true)
   }
@@ -300,6 +306,10 @@ import Testing
       #expect(apart.changes == nil && !apart.isEmpty)
       #expect(apart.text.contains("which facts differ is not known"), "\(apart.text)")
       #expect(try Difference(part, 20, later, 20).isEmpty)
+      // One event is shown without what it changed.
+      let shown = try Showing(part, index: 12).text
+      #expect(shown.contains("event 12  roles.settled") && !shown.contains("nothing but"))
+      #expect(shown.hasSuffix("changed\n  unknown: the state before it is not held\n"))
       // Within one part what happened is told.
       let within = try Difference(part, 10, 14)
       #expect(within.changes == nil && within.events.count == 4)

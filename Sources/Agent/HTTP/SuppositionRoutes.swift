@@ -33,18 +33,18 @@ extension Daemon {
         "/v1/what-if?suppose=\(escaped(verb))&node=\(escaped(target))\(forced)")
     }
     let node = try controlPlane("tell what would happen")
+    let sight = await Sight.take(node, patience: .milliseconds(250))
     let supposition: Supposition
     do {
       supposition =
         if verb == "remove", let force {
-          .removeNode(target, forced: force == "1")
+          .removeNode(target, forced: force == "1", by: sight.outlook.by)
         } else {
           try Supposition([verb, target])
         }
     } catch {
       throw Failure("\(error)", exitCode: error.exitCode)
     }
-    let sight = await Sight.take(node, patience: .milliseconds(250))
     let rows = sight.report(realAPIServers: false).nodes.rows
     let patience = await node.driver.look { Int64(clamping: $0.options.aliveFor / 1_000_000) }
     let basis = "as \(settings.name) sees it at index \(sight.state.lastIndex)"
