@@ -28,7 +28,18 @@ extension Replica {
     }
     return Outlook(
       by: options.node, hasLeader: raft.leader != nil, healthyVoters: healthy, sightings: byNode,
-      hindrances: hindrances, age: age)
+      unseen: unseen(besides: byNode), hindrances: hindrances, age: age)
+  }
+
+  /// Of whom nothing can be known yet. Whoever has led for longer than a silence is borne, and says
+  /// nothing of a node, has seen that it is silent.
+  private func unseen(besides seen: [NodeID: Outlook.Sighting]) -> Set<NodeID> {
+    guard raft.leader != nil else { return [] }
+    let reign = now.monotonic - min(now.monotonic, leaderSince)
+    guard reign < options.raft.electionTimeout + 1_000_000_000 || !isLeader && told == nil
+    else { return [] }
+    let others = cluster.controlPlane.map(\.id).filter { $0 != options.node && seen[$0] == nil }
+    return Set(others)
   }
 
   /// What a leader would decide with, as far as this node knows: to tell beforehand what it would
