@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program.IncidentTests {
+extension ProgramInTrouble.IncidentTests {
   @Test(
     "Machines whose names resolve nowhere join by address; a wrong name is told at once")
   func unresolvable() async throws {  // #3152 #2967 #3225 #3636 #3258, PRs #2835 #2838

@@ -4,7 +4,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Joining with trouble")
   struct JoinTroubleTests {
     /// A cluster that cannot admit anybody, with a string of its, and what makes it whole again.
