@@ -111,6 +111,10 @@ extension ProgramInTrouble {
         let third = try await stage.started("n3")
         let outcome = try await third.run("join", old)
         #expect(outcome.code == 6 && outcome.err.contains("no such token"), "\(outcome)")
+        // Whoever runs the cluster is told of it where it was decided.
+        let refusal = " refused to admit n3, \(third.address):25000: "
+        #expect(node.log.contains(refusal) && node.log.contains("no such token"), "\(node.log)")
+        #expect(!node.log.contains(old.split(separator: "/")[1]))
       }
     }
 
@@ -149,6 +153,8 @@ extension ProgramInTrouble {
           #expect(outcome.err.contains("--address"), "\(outcome)")
         }
         #expect(try await cluster.status().index == before)
+        let refusals = cluster.log.components(separatedBy: "refused to admit n2, \(node.address):")
+        #expect(refusals.count == 2, "a join, and not the question: \(cluster.log)")
         #expect(try await node.status().nodes.map(\.name) == ["n2"])
         let worker = try await node.run("join", string, "--worker")
         #expect(worker.code == 0, "\(worker)")

@@ -32,8 +32,8 @@ extension Daemon {
     }
     guard let problem else { return nil }
     let said = "\(record.name) is not reachable from \(settings.name): \(problem)"
-    logger.warning("a joiner: \(said)")
     guard record.role == .controlPlane else {
+      logger.warning("a joiner: \(said)")
       return "\(said). It works as a worker; to be promoted it must be reachable (--address)"
     }
     throw APIError(

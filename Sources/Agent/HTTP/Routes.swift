@@ -248,7 +248,12 @@ struct Routes: Sendable {
           code: "no-key", exitCode: 6)
       }
       let body = try await decode(JoinRequest.self, request, context)
-      return try Answer.json(try await daemon.admit(body, key: key))
+      do {
+        return try Answer.json(try await daemon.admit(body, key: key))
+      } catch {
+        if !body.dryRun { daemon.noteRefusal("admit \(body.name), \(body.clusterAddress)", error) }
+        throw error
+      }
     }
   }
 
