@@ -48,6 +48,25 @@ extension ProgramInTrouble {
       }
     }
 
+    @Test("A command that waits for a leader says so, and who is missing; with one it is done")
+    func waiting() async throws {
+      try await onStage { stage in
+        let (nodes, _, mend) = try await withoutQuorum(stage)
+        let left = nodes[0]
+        try await eventually("no leader is known") { try await left.status().leader == nil }
+        let command = try left.begin("add-node", "--timeout", "80s")
+        try await eventually("it says what it waits for") {
+          command.err.contains(
+            "waiting for a leader: cannot reach n2 or n3; 2 of 3 voters are needed\n")
+        }
+        try await mend()
+        let end = try await command.ended()
+        #expect(end.code == 0 && end.out.contains("muster join"), "\(end)")
+        let quick = try await left.run("add-node")
+        #expect(quick.code == 0 && !quick.err.contains("waiting"), "\(quick)")
+      }
+    }
+
     @Test("An agent that is told to end in the middle of a join says how to go on, and goes on")
     func agentStopped() async throws {
       try await onStage { stage in

@@ -258,6 +258,9 @@ struct Routes: Sendable {
   }
 
   private func nodeCommands(_ router: AgentRouter) {
+    route(router, .get, "/v1/node/waiting") { _, _ in
+      Answer.text(await daemon.wantOfLeader ?? "")
+    }
     route(router, .post, "/v1/node/join") { request, context in
       let body = try await decode(LocalJoin.self, request, context)
       return progress { report in try await daemon.join(body, report: report) }
