@@ -54,11 +54,11 @@ extension Replica {
       alive: Set(alive.keys).union([options.node]))
   }
 
-  /// Whether a leader is known that has not yet told of every voter; it does within a second.
+  /// Whether a leader is known that has not yet told of every voter; it does within a second,
+  /// unless it hears nothing from one.
   package var awaitsSightings: Bool {
     guard !isLeader, raft.leader != nil else { return false }
-    let known = Set((told?.sightings ?? []).map(\.node))
-    return told == nil || !cluster.voters.allSatisfy(known.contains)
+    return told == nil || !outlook.unseen.isDisjoint(with: cluster.voters)
   }
 
   /// What a node knows that no leader has told anything yet: of itself, and that there is a leader.

@@ -30,6 +30,7 @@ import Testing
     for position in [1, 2] {
       let outlook = bench.replicas[position].outlook
       #expect(outlook.unseen.isEmpty && outlook.sightings[bench.ids[0]] == nil)
+      #expect(!bench.replicas[position].awaitsSightings, "nobody waits for word of the dead")
     }
   }
 }
