@@ -130,9 +130,16 @@ extension HealthFacts {
     let seen = outlook.hasLeader ? outlook.healthyVoters : []
     let missing = all.filter { !seen.contains($0) }.map { cluster.name(of: $0) }
     guard outlook.hasLeader else { return (false, "unknown without a leader") }
+    if let unseen { return (false, unseen) }
     return missing.isEmpty
       ? (true, "\(all.count) of \(all.count)")
       : (false, "not \(words(missing, "and")): \(all.count - missing.count) of \(all.count)")
+  }
+
+  /// Nodes that nobody had time to look at, in words; nil if there are none.
+  private var unseen: String? {
+    let names = cluster.controlPlane.filter { outlook.unseen.contains($0.id) }.map(\.name)
+    return names.isEmpty ? nil : notHeardFrom(names)
   }
 
   /// Nodes that did not answer, in words; nil if all did.
@@ -176,6 +183,7 @@ extension HealthFacts {
     guard outlook.hasLeader, let leader = cluster.leader else {
       return (false, "unknown without a leader")
     }
+    if let unseen { return (false, "unknown, \(unseen)") }
     let ready = Set(outlook.sightings.filter(\.value.ready).keys).union([outlook.by, leader])
     let healthy = outlook.healthyVoters
     let next = RolePolicy.next(

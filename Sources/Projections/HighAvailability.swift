@@ -45,6 +45,8 @@ package struct HighAvailability: Hashable, Sendable {
   package var critical: [String]
   /// Names of the voters that do not count now; in the order of joining.
   package var uncounted: [String]
+  /// Names of those of them that nobody had time to look at yet; in the order of joining.
+  package var unseen: [String]
   /// By name.
   package var domains: [Domain]
   /// `can lose: …`, one line without a newline.
@@ -72,17 +74,26 @@ package struct HighAvailability: Hashable, Sendable {
     let tolerance = scene.tolerance(healthy)
     critical = scene.names(tolerance.critical)
     uncounted = scene.uncounted(tolerance)
+    unseen = scene.names(
+      cluster.unsuspectedVoters.intersection(outlook?.unseen ?? []).subtracting(healthy).sorted())
     domains = scene.domains(tolerance)
     sentence =
       if outlook?.hasLeader == false {
         "can lose: unknown, no contact to a leader"
+      } else if !unseen.isEmpty {
+        "can lose: unknown, \(notHeardFrom(unseen))"
       } else {
         scene.sentence(tolerance)
       }
-    if cluster.controlPlane.count >= 3, cluster.policy.voters >= 3, canLose == 0 {
+    if cluster.controlPlane.count >= 3, cluster.policy.voters >= 3, canLose == 0, unseen.isEmpty {
       warning = scene.warning(tolerance, hasLeader: outlook?.hasLeader ?? true)
     }
   }
+}
+
+/// `n2 and n3 were not heard from yet`.
+func notHeardFrom(_ names: [String]) -> String {
+  "\(words(names, "and")) \(names.count == 1 ? "was" : "were") not heard from yet"
 }
 
 /// The words, worked out from one state.

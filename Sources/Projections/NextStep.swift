@@ -26,7 +26,10 @@ struct NextStep {
 
   /// One line without `next:`; nil if nothing is to be done.
   var likely: String? {
-    if high.observed?.hasLeader == false || !high.quorumHeld { return quorum }
+    if high.observed?.hasLeader == false { return quorum }
+    // Who was not looked at yet may be well, and most likely is.
+    if !high.unseen.isEmpty { return nil }
+    if !high.quorumHeld { return quorum }
     // Whoever changes the roles finishes that alone.
     if cluster.joint != nil || cluster.departure != nil { return nil }
     // Who is in maintenance is meant to be away.

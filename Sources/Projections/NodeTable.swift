@@ -7,7 +7,7 @@ package struct NodeRow: Hashable, Sendable {
   package enum Status: String, Hashable, Sendable {
     case ready = "Ready"
     case notReady = "NotReady"
-    /// The log alone cannot say (a worker's readiness is live observation).
+    /// The log alone cannot say (a worker's readiness is live observation), or nobody looked yet.
     case unknown = "Unknown"
   }
   package enum State: String, Hashable, Sendable {
@@ -111,7 +111,8 @@ package struct NodeTable: Hashable, Sendable {
       guard member.isControlPlane else { return .unknown }
       return member.isSuspected ? .notReady : .ready
     }
-    return isHere || outlook.sightings[member.id]?.ready == true ? .ready : .notReady
+    if isHere || outlook.sightings[member.id]?.ready == true { return .ready }
+    return outlook.unseen.contains(member.id) ? .unknown : .notReady
   }
 
   private static func state(
@@ -130,7 +131,7 @@ package struct NodeTable: Hashable, Sendable {
     return switch status {
     case .ready: member.isControlPlane && member.datastoreRole == nil ? .joining : .ready
     case .notReady: isNew ? .joining : .notReady
-    case .unknown: .unknown
+    case .unknown: isNew && !member.record.isKeyless ? .joining : .unknown
     }
   }
 

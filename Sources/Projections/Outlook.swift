@@ -29,6 +29,9 @@ package struct Outlook: Hashable, Sendable {
   package var healthyVoters: Set<NodeID>
   /// Other nodes as they are seen from there; itself may be left out.
   package var sightings: [NodeID: Sighting]
+  /// Control-plane nodes that nobody had time to look at: the leader is new, or has told nothing
+  /// here yet. They are neither well nor silent.
+  package var unseen: Set<NodeID>
   /// Why control-plane nodes, itself among them, do not count, where more than silence is known.
   package var hindrances: [NodeID: Hindrance]
   /// How old these observations are, in milliseconds.
@@ -36,12 +39,13 @@ package struct Outlook: Hashable, Sendable {
 
   package init(
     by: NodeID, hasLeader: Bool, healthyVoters: Set<NodeID>, sightings: [NodeID: Sighting] = [:],
-    hindrances: [NodeID: Hindrance] = [:], age: Int64 = 0
+    unseen: Set<NodeID> = [], hindrances: [NodeID: Hindrance] = [:], age: Int64 = 0
   ) {
     self.by = by
     self.hasLeader = hasLeader
     self.healthyVoters = healthyVoters
     self.sightings = sightings
+    self.unseen = unseen
     self.hindrances = hindrances
     self.age = age
   }

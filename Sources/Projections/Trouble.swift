@@ -55,7 +55,8 @@ package struct Trouble: Hashable, Sendable {
       let recorded = recorded(member, now: now, suspicions[member.id])
       let seen = outlook.flatMap { observed(member, $0, cluster.lastIndex) }
       guard recorded != nil || seen != nil else { return nil }
-      let words = seen ?? (outlook == nil ? nil : contact(member))
+      let isSeen = outlook.map { !$0.unseen.contains(member.id) } ?? false
+      let words = seen ?? (isSeen ? contact(member) : nil)
       return Trouble(
         name: member.name, recorded: recorded,
         observed: words.map { "observed by \(observer): \($0)" })
@@ -90,7 +91,7 @@ package struct Trouble: Hashable, Sendable {
 
   private static func observed(_ member: Member, _ outlook: Outlook, _ last: UInt64) -> String? {
     // A newcomer without a role is on its way.
-    guard !outlook.healthyVoters.contains(member.id),
+    guard !outlook.healthyVoters.contains(member.id), !outlook.unseen.contains(member.id),
       member.datastoreRole != nil || member.isSuspected
     else { return nil }
     let hindrance = outlook.hindrances[member.id]

@@ -16,7 +16,10 @@ extension Replica {
     let before = keeper.leadership
     keeper.leadership = seen
     effects.leadershipChanged = true
-    if before.leader != seen.leader { told = nil }
+    if before.leader != seen.leader {
+      told = nil
+      leaderSince = now.monotonic
+    }
     if before.leads, !seen.leads || before.term != seen.term {
       tail = nil
       decided = []

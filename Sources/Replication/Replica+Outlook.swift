@@ -28,7 +28,18 @@ extension Replica {
     }
     return Outlook(
       by: options.node, hasLeader: raft.leader != nil, healthyVoters: healthy, sightings: byNode,
-      hindrances: hindrances, age: age)
+      unseen: unseen(besides: byNode), hindrances: hindrances, age: age)
+  }
+
+  /// Of whom nothing can be known yet. Whoever has led for longer than a silence is borne, and says
+  /// nothing of a node, has seen that it is silent.
+  private func unseen(besides seen: [NodeID: Outlook.Sighting]) -> Set<NodeID> {
+    guard raft.leader != nil else { return [] }
+    let reign = now.monotonic - min(now.monotonic, leaderSince)
+    guard reign < options.raft.electionTimeout + 1_000_000_000 || !isLeader && told == nil
+    else { return [] }
+    let others = cluster.controlPlane.map(\.id).filter { $0 != options.node && seen[$0] == nil }
+    return Set(others)
   }
 
   /// What a leader would decide with, as far as this node knows: to tell beforehand what it would
@@ -43,11 +54,11 @@ extension Replica {
       alive: Set(alive.keys).union([options.node]))
   }
 
-  /// Whether a leader is known that has not yet told of every voter; it does within a second.
+  /// Whether a leader is known that has not yet told of every voter; it does within a second,
+  /// unless it hears nothing from one.
   package var awaitsSightings: Bool {
     guard !isLeader, raft.leader != nil else { return false }
-    let known = Set((told?.sightings ?? []).map(\.node))
-    return told == nil || !cluster.voters.allSatisfy(known.contains)
+    return told == nil || !outlook.unseen.isDisjoint(with: cluster.voters)
   }
 
   /// What a node knows that no leader has told anything yet: of itself, and that there is a leader.

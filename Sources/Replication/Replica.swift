@@ -62,6 +62,8 @@ package struct Replica: Sendable {
   package private(set) var refused: [String: UInt64] = [:]
   /// What the leader last told of the others, and when.
   var told: (sightings: [Sighting], at: UInt64)?
+  /// When the present leader was first known here, or was lost.
+  var leaderSince: UInt64 = 0
   var standing = Standing()
   var acquaintances: Acquaintances
   /// When what is remembered of peers was last handed out to be stored.

@@ -13,7 +13,7 @@ struct LocalAgent: ParsableArguments {
   var path = environment("MUSTER_DATA_DIR") ?? DataDirectory.standard
 
   var directory: DataDirectory { DataDirectory(path) }
-  var client: LocalClient { LocalClient(directory) }
+  var client: LocalClient { LocalClient(directory) { Terminal.note($0) } }
 
   /// Whether there is something at that path.
   static func exists(_ path: String) -> Bool { DataDirectory(path).exists(path) }

@@ -19,7 +19,11 @@ enum Progress {
       guard await interruption.comes() else { return }
       Terminal.exit(with: Failure("interrupted: \(interrupted)", exitCode: 7), warns: false)
     }
-    defer { listening.cancel() }
+    let telling = client.tellOfWaiting()
+    defer {
+      listening.cancel()
+      telling.cancel()
+    }
     var hasBegun = false
     var end: ProgressLine?
     do {

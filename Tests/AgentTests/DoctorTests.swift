@@ -383,6 +383,14 @@ extension DoctorTests {
     Case("PRX-01", .fail, .worker) { $0.provider = .broken("provider.yaml:3: an address") },
     Case("PRX-01", .fail, .worker) { $0.provider = .absent },
     Case("PRX-02", .warn, .worker) { $0.provider = .value([address("127.0.15.9:16443")]) },
+    Case("PRX-02", .warn, .worker) {
+      $0.proxyArguments = .value(ProxyArguments(refreshInterval: 0))
+      $0.apiservers = [("127.0.15.2:16443", nil), ("127.0.15.9:16443", "refused")]
+    },
+    Case("PRX-02", .fail, .worker) {
+      $0.proxyArguments = .value(ProxyArguments(refreshInterval: 0))
+      $0.apiservers = [("127.0.15.8:16443", "refused"), ("127.0.15.9:16443", "refused")]
+    },
     Case("PRX-03", .fail, .worker) { $0.proxyArguments = .broken("args/apiserver-proxy:2: abc") },
     Case("PRX-04", .fail, .worker) { $0.worker = .absent },
     Case("K8S-02", .warn, .worker) { $0.kubernetes?.trustsAuthority = false },

@@ -53,7 +53,8 @@ import Testing
       }
       if chance(5) { up = [] }
       stage.up = up
-      stage.caughtUp = up.filter { _ in chance(90) }
+      // In an order that is the same in every process.
+      stage.caughtUp = Set(up.sorted().filter { _ in chance(90) })
       stage.alive = Set(stage.cluster.nodes.map(\.id).filter { up.contains($0) || chance(50) })
     }
 

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Bad input")
   struct BadInputTests {
     private func refusedAtStart(

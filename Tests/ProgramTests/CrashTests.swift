@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Crashes")
   struct CrashTests {
     static let moments = [0, 20, 60, 120, 200, 400]

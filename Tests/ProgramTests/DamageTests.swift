@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Damage")
   struct DamageTests {
     /// Starts an agent that cannot run, and returns how it ended.

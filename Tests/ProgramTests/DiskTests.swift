@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Disks")
   struct DiskTests {
     static var hasShim: Bool { Shim.disk != nil }

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Health and doctor")
   struct DoctorTests {
     private struct Health: Decodable {

@@ -4,7 +4,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Faults of clocks and networks")
   struct FaultTests {
     private func leader(of nodes: [Node]) async throws -> Node? {

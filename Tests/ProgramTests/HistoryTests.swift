@@ -5,7 +5,7 @@ import Linearizability
 import Synchronization
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("What clients see")
   struct ClientHistoryTests {
     /// A token for a number of nodes, and the members that came in with it.

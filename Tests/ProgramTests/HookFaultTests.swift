@@ -4,7 +4,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Hooks and faults")
   struct HookFaultTests {
     /// A hook that fails until there is a file.

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("A new cluster from an old one's history")
   struct ImportTests {
     /// Begins a cluster at a node that has not run yet.

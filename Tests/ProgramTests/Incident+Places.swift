@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program.IncidentTests {
+extension ProgramInTrouble.IncidentTests {
   @Test(
     "Machines whose names resolve nowhere join by address; a wrong name is told at once")
   func unresolvable() async throws {  // #3152 #2967 #3225 #3636 #3258, PRs #2835 #2838
@@ -131,8 +131,12 @@ extension Program.IncidentTests {
       }
       #expect(try list() == before)
       #expect(try await worker.succeed("config") == config)
-      let doctor = try await worker.run("doctor")
-      #expect(doctor.out.contains("fail  MU-NET-06") || doctor.out.contains("fail  MU-NET-04"))
+      var doctor = Program.Outcome(code: 0, out: "", err: "")
+      // On a busy machine it may find first that the disk takes long.
+      try await eventually("the doctor finds that nobody answers") {
+        doctor = try await worker.run("doctor")
+        return doctor.out.contains("fail  MU-NET-06") || doctor.out.contains("fail  MU-NET-04")
+      }
       #expect(!doctor.out.contains("fail  MU-PRX"), "\(doctor)")
       for server in [n1, n2] { try server.launch() }
       try await eventually("it follows again") {

@@ -21,7 +21,7 @@ private struct Listed: Decodable {
   var tokens: [Token]
 }
 
-extension Program.IncidentTests {
+extension ProgramInTrouble.IncidentTests {
   @Test(
     "Workers are no voters: status says why it is no, and its advice makes it yes"
   )

@@ -11,7 +11,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Incidents", .serialized)
   struct IncidentTests {
     /// The commands that the last line of advice names, in their order.

@@ -4,7 +4,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Joining with trouble")
   struct JoinTroubleTests {
     /// A cluster that cannot admit anybody, with a string of its, and what makes it whole again.
@@ -45,6 +45,25 @@ extension Program {
         try await joiner.succeed("join", string)
         #expect(
           try await nodes[1].events().filter { $0.type == "node.joined" }.count == 3)
+      }
+    }
+
+    @Test("A command that waits for a leader says so, and who is missing; with one it is done")
+    func waiting() async throws {
+      try await onStage { stage in
+        let (nodes, _, mend) = try await withoutQuorum(stage)
+        let left = nodes[0]
+        try await eventually("no leader is known") { try await left.status().leader == nil }
+        let command = try left.begin("add-node", "--timeout", "80s")
+        try await eventually("it says what it waits for") {
+          command.err.contains(
+            "waiting for a leader: cannot reach n2 or n3; 2 of 3 voters are needed\n")
+        }
+        try await mend()
+        let end = try await command.ended()
+        #expect(end.code == 0 && end.out.contains("muster join"), "\(end)")
+        let quick = try await left.run("add-node")
+        #expect(quick.code == 0 && !quick.err.contains("waiting"), "\(quick)")
       }
     }
 
@@ -111,6 +130,10 @@ extension Program {
         let third = try await stage.started("n3")
         let outcome = try await third.run("join", old)
         #expect(outcome.code == 6 && outcome.err.contains("no such token"), "\(outcome)")
+        // Whoever runs the cluster is told of it where it was decided.
+        let refusal = " refused to admit n3, \(third.address):25000: "
+        #expect(node.log.contains(refusal) && node.log.contains("no such token"), "\(node.log)")
+        #expect(!node.log.contains(old.split(separator: "/")[1]))
       }
     }
 
@@ -149,6 +172,8 @@ extension Program {
           #expect(outcome.err.contains("--address"), "\(outcome)")
         }
         #expect(try await cluster.status().index == before)
+        let refusals = cluster.log.components(separatedBy: "refused to admit n2, \(node.address):")
+        #expect(refusals.count == 2, "a join, and not the question: \(cluster.log)")
         #expect(try await node.status().nodes.map(\.name) == ["n2"])
         let worker = try await node.run("join", string, "--worker")
         #expect(worker.code == 0, "\(worker)")

@@ -309,6 +309,7 @@ extension Program {
         #expect(refused.code == 6 && refused.out.contains("(501)"), "\(refused)")
         // Its user has no flags of muster; whoever reads the agent's log has.
         #expect(!refused.out.contains("--apiserver") && n1.log.contains("--apiserver-endpoint"))
+        #expect(n1.log.contains("refused to admit wk1, 127."), "\(n1.log)")
         let n2 = stage.node("n2")
         n2.flags = ["--apiserver-endpoint", "\(n2.address):6443"]
         try await n2.start()

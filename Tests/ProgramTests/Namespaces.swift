@@ -2,15 +2,21 @@
 // node can be cut off without touching anything that the test did not make.
 
 import Foundation
+import Synchronization
 import Testing
 
 final class Namespaces {
+  private static let made = Mutex(0)
   private let prefix: String
   private var names: [String] = []
 
   /// Nil where namespaces cannot be made: no `ip` (Debian's iproute2), or no right to.
   init?() {
-    prefix = "mut\(getpid())x"
+    let number = Self.made.withLock { made in
+      made += 1
+      return made
+    }
+    prefix = "mut\(getpid())n\(number)x"
     guard Self.ip("netns", "add", prefix + "hub") else { return nil }
     names.append(prefix + "hub")
     guard hub("link", "add", "br0", "type", "bridge"), hub("link", "set", "br0", "up") else {

@@ -4,10 +4,19 @@
 import Foundation
 import Testing
 
-/// All tests of the program, one after another: they share the machine's processors with the agents
-/// that they start.
+/// Half of the tests of the program, one after another: they share the machine's processors with
+/// the agents that they start.
 @Suite("The program", .serialized)
 struct Program {}
+
+/// The other half, beside the first: what goes wrong, most of which is waiting. Whoever needs an
+/// address that others have too (127.0.0.1, ::1) is in this one.
+@Suite("The program in trouble", .serialized)
+struct ProgramInTrouble {
+  typealias Outcome = Program.Outcome
+  typealias Running = Program.Running
+  typealias TimedOut = Program.TimedOut
+}
 
 extension Program {
   /// What MUSTER names, else what is beside the test runner, else this package's debug build.

@@ -273,6 +273,9 @@ extension Program {
         try ProxyTests.text(of: [scene.two]).write(
           toFile: provider, atomically: true, encoding: .utf8)
         try await eventually("an edit is obeyed") { scene.visit() == "two" }
+        let health = try await worker.run("health")
+        #expect(health.out.contains("; w1's own list is pinned"), "\(health)")
+        #expect(try await !cluster.run("health").out.contains("pinned"))
         #expect(try await worker.stop() == 0)
       }
     }

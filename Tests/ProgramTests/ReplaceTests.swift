@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   /// A machine that was rebuilt comes back under its old name.
   @Suite("Replacing a node", .serialized)
   struct ReplaceTests {

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Restarting node after node, under load")
   struct RollingRestartTests {
     @Test("with SIGTERM fails no request, with SIGKILL loses nothing, and nothing happens twice")

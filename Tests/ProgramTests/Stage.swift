@@ -23,10 +23,12 @@ final class Stage {
     }
   }
 
-  /// An address that no other node of this process has, and hardly one of another process.
+  /// An address that none of the last thousand nodes of this process has, and hardly one of another
+  /// process.
   static func address() -> String {
     let (pid, number) = (Int(getpid()), number())
-    return "127.\(64 + pid >> 8 & 127).\(pid & 255).\(1 + number % 250)"
+    let block = (pid >> 8 + 32 * (number / 250)) & 127
+    return "127.\(64 + block).\(pid & 255).\(1 + number % 250)"
   }
 
   /// A node whose agent does not run yet.

@@ -127,7 +127,7 @@ extension Program {
 
     @Test(
       "A voter whose disk is full does not count, on every node",
-      .enabled(if: DiskTests.hasShim, "no C compiler (cc) here"))
+      .enabled(if: ProgramInTrouble.DiskTests.hasShim, "no C compiler (cc) here"))
     func fullDisk() async throws {
       try await onStage { stage in
         let nodes = try await stage.cluster(3)
@@ -135,7 +135,7 @@ extension Program {
         let sick = try #require(nodes.last { $0.name != name })
         let others = nodes.filter { $0.name != sick.name }
         #expect(try await sick.stop() == 0)
-        sick.environment = DiskTests.failing(sick, "d 10 1000000 28")
+        sick.environment = ProgramInTrouble.DiskTests.failing(sick, "d 10 1000000 28")
         try await sick.start()
         try await eventually("its disk is full, and all say so") {
           _ = try await others[0].run("add-node", "--timeout", "5s")

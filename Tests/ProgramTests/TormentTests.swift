@@ -5,7 +5,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Torment")
   struct TormentTests {
     /// Minutes of it, by the environment; one round of a few seconds where it says nothing.

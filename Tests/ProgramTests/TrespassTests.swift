@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite(
     "Trespass",
     .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/curl"), "no curl here"))

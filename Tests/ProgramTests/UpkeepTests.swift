@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-extension Program {
+extension ProgramInTrouble {
   @Suite("Upkeep")
   struct UpkeepTests {
     private func role(_ name: String, _ status: StatusAnswer) -> String? {

@@ -57,6 +57,14 @@ import Testing
       $0.outlook.healthyVoters = nodes(1, 2)
     },
     Case(
+      testDescription: "a voter that nobody had time to look at", fails: ["voters", "roles"],
+      says: "n3 was not heard from yet"
+    ) {
+      $0.outlook.healthyVoters = nodes(1, 2)
+      $0.outlook.sightings[NodeID(3)] = nil
+      $0.outlook.unseen = nodes(3)
+    },
+    Case(
       testDescription: "a node that is behind", fails: ["applied"], says: "n1 is 257 entries behind"
     ) {
       for i in 1...2 { $0.replicas[i].applied = ($0.replicas[i].applied ?? 0) + 257 }

@@ -9,7 +9,7 @@ struct NextStepTests {
   /// The report of n1, which leads and sees all others ready but for these.
   private func report(
     _ stage: Scenery, silent: [Int: Int64?] = [:], hindered: [Int: Hindrance] = [:],
-    hasLeader: Bool = true, after seconds: Int64 = 125
+    hasLeader: Bool = true, unseen: Set<NodeID> = [], after seconds: Int64 = 125
   ) -> StatusReport {
     var sightings: [NodeID: Outlook.Sighting] = [:]
     var healthy: Set<NodeID> = [NodeID(1)]
@@ -28,7 +28,8 @@ struct NextStepTests {
       stage.cluster, now: stage.now.adding(seconds: seconds),
       outlook: Outlook(
         by: NodeID(1), hasLeader: hasLeader, healthyVoters: healthy, sightings: sightings,
-        hindrances: Dictionary(uniqueKeysWithValues: hindrances)), basis: .confirmed)
+        unseen: unseen, hindrances: Dictionary(uniqueKeysWithValues: hindrances)), basis: .confirmed
+    )
   }
 
   @Test("Workers that are there are promoted before more machines are asked for")
@@ -121,6 +122,19 @@ struct NextStepTests {
     stage = Scenery(controlPlane: 4)
     #expect(self.report(stage, hindered: [4: .forgotten]).troubles.isEmpty)
     #expect(self.report(stage, hindered: [3: .forgotten]).troubles.count == 1)
+  }
+
+  @Test("Who was not looked at yet is neither silent nor well, and nobody is told to bring it back")
+  func unseen() {
+    let stage = Scenery(controlPlane: 5)
+    let report = report(
+      stage, silent: [2: nil, 3: nil, 4: nil], unseen: nodes(2, 3, 4), after: 1)
+    #expect(report.next == nil && report.troubles.isEmpty)
+    #expect(report.nodes.rows.map(\.state) == [.ready, .unknown, .unknown, .unknown, .ready])
+    let high = report.highAvailability
+    #expect(!high.isHighlyAvailable && high.warning == nil)
+    #expect(high.sentence == "can lose: unknown, n2 and n3 were not heard from yet")
+    #expect(self.report(stage, silent: [2: nil], after: 1).next?.hasPrefix("bring n2 back") == true)
   }
 
   @Test("A leader that is not confirmed did not hear from itself")

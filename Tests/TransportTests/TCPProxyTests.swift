@@ -60,6 +60,25 @@ private final class SilentServer: Sendable {
   deinit { for handle in handles { close(handle) } }
 }
 
+/// One event loop that tells whoever waits that it was given out.
+private final class TellingGroup: EventLoopGroup {
+  let base = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+  let given = Recorder<Bool>()
+
+  func next() -> any EventLoop {
+    given.record(true)
+    return base.next()
+  }
+
+  func makeIterator() -> EventLoopIterator { base.makeIterator() }
+
+  func shutdownGracefully(
+    queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void
+  ) {
+    base.shutdownGracefully(queue: queue, callback)
+  }
+}
+
 @Suite(.timeLimit(.minutes(10))) struct TCPProxyTests {
   private func server(_ name: String) async throws -> (channel: any Channel, address: HostPort) {
     try await plainServer(halfClosure: true) { channel in
@@ -211,6 +230,25 @@ private final class SilentServer: Sendable {
     #expect(proxy.counters.failures == 1)
     await proxy.shutdown()
     try await listener.close()
+  }
+
+  @Test("checks end with the proxy, in the middle of an ask too, and none is held against a server")
+  func checksEnd() async throws {
+    let silent = try SilentServer()
+    let group = TellingGroup()
+    let notices = Recorder<ProxyNotice>()
+    var options = ProxyOptions()
+    options.checkTimeout = .seconds(60)
+    options.connectTimeout = .seconds(60)
+    let proxy = TCPProxy(group: group, backends: [silent.address], options: options) {
+      notices.record($0)
+    }
+    // The second is the check's; the first is the proxy's clock.
+    await group.given.wait { $0.count == 2 }
+    await proxy.shutdown()
+    // Whatever used its loop from here on would end the process.
+    try await group.shutdownGracefully()
+    #expect(notices.facts.isEmpty)
   }
 
   @Test("a large transfer comes back intact")

@@ -35,6 +35,8 @@ extension DataDirectory {
 /// A client of one agent's admin socket.
 package struct LocalClient: Sendable {
   package let directory: DataDirectory
+  /// Is given lines about a command that takes its time.
+  package var tell: (@Sendable (String) -> Void)?
 
   /// One for the whole process, which ends it. An agent that does not listen is not waited for.
   private static let client: HTTPClient = {
@@ -49,7 +51,10 @@ package struct LocalClient: Sendable {
   package static var warning: String? { told.withLock { $0 } }
   private static let told = Mutex<String?>(nil)
 
-  package init(_ directory: DataDirectory) { self.directory = directory }
+  package init(_ directory: DataDirectory, tell: (@Sendable (String) -> Void)? = nil) {
+    self.directory = directory
+    self.tell = tell
+  }
 
   /// A new command id: one for each command that is given, kept when it is sent again.
   package static func drawCommand() -> String {
@@ -79,6 +84,8 @@ package struct LocalClient: Sendable {
   ) async throws -> Answer {
     let clock = ContinuousClock()
     let end = clock.now.advanced(by: timeout)
+    let telling = tellOfWaiting()
+    defer { telling.cancel() }
     while true {
       let left = max(clock.now.duration(to: end), .milliseconds(100))
       do {
@@ -89,6 +96,17 @@ package struct LocalClient: Sendable {
         guard clock.now.advanced(by: .milliseconds(200)) < end else { throw error }
         try await clock.sleep(for: .milliseconds(200))
       }
+    }
+  }
+
+  /// Tells after a moment why there is no answer yet, where that is for want of a leader; until it
+  /// is cancelled.
+  package func tellOfWaiting() -> Task<Void, any Error> {
+    Task { [tell] in
+      guard let tell else { return }
+      try await Task.sleep(for: .seconds(2))
+      let words = String(decoding: try await raw("GET", "/v1/node/waiting"), as: UTF8.self)
+      if !words.isEmpty, !Task.isCancelled { tell(words) }
     }
   }
 

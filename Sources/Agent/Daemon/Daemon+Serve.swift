@@ -4,6 +4,7 @@ import Crypto
 import EventLog
 import FoundationEssentials
 import Hummingbird
+import Logging
 import Membership
 import NIOCore
 import Projections
@@ -106,6 +107,15 @@ extension Daemon {
     if !bundle.isEmpty { answer.bundle = bundle.encoded }
     answer.warning = warning
     return answer
+  }
+
+  /// A line in the log about who was turned away, with the words that it was given; none about who
+  /// may ask the same again in a moment.
+  func noteRefusal(_ wish: String, _ error: any Error) {
+    let refusal = error as? MicroK8sRefusal
+    let described = APIError(describing: error)
+    guard refusal != nil || described.exitCode != 7 else { return }
+    logger.warning("refused to \(wish): \(refusal?.text ?? described.error)")
   }
 
   /// What would be decided here; nothing is appended.

@@ -85,9 +85,7 @@ extension DoctorCheck {
       if let unseen = facts.unseen { return unseen }
       guard facts.isWorker else { return .skip("not a worker") }
       guard let listed = facts.provider.value else { return .skip("it cannot be read") }
-      guard facts.proxyArguments.value?.refreshInterval != 0 else {
-        return .skip("it is yours (--refresh-interval 0)")
-      }
+      if facts.proxyArguments.value?.refreshInterval == 0 { return pinned(facts, listed) }
       guard let worker = facts.worker.value else { return .skip("no list was ever received") }
       let known = Set(worker.list.addresses)
       return Set(listed.map(\.description)) == known
@@ -124,4 +122,23 @@ extension DoctorCheck {
       }
     },
   ]
+
+  /// The operator's own list: it may name others than the cluster's servers, so what counts as gone
+  /// is who is not one of them any more and does not answer either.
+  private static func pinned(_ facts: DoctorFacts, _ listed: [Address]) -> Verdict {
+    let known = facts.worker.value?.list
+    let servers = Set(known?.addresses ?? [])
+    let gone = facts.apiservers.filter { $0.problem != nil && !servers.contains($0.address) }
+    guard !gone.isEmpty else { return .pass("pinned (--refresh-interval 0): it is yours") }
+    let isAll = gone.count == facts.apiservers.count
+    let finding =
+      "it is pinned (--refresh-interval 0), and "
+      + (isAll ? "all that it lists is gone: " : "of its servers are gone: ")
+      + gone.map(\.address).joined(separator: " ")
+      + (known.map {
+        "; the control plane said \(servers.sorted().joined(separator: " ")) at index \($0.index)"
+      } ?? "")
+    let fix = "${EDITOR:-vi} \(facts.directory)/args/traefik/provider.yaml"
+    return isAll ? .fail(finding, fix: fix) : .warn(finding, fix: fix)
+  }
 }

@@ -33,6 +33,8 @@ final class ClusterClient: Sendable {
   static var configuration: HTTPClient.Configuration {
     var configuration = HTTPClient.Configuration()
     configuration.timeout.connect = .seconds(2)
+    // Who refuses a connection is not asked again and again: whoever asks goes on to another.
+    configuration.connectionPool.retryConnectionEstablishment = false
     configuration.redirectConfiguration = .disallow
     configuration.connectionPool.idleTimeout = .seconds(90)
     return configuration

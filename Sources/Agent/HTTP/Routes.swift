@@ -248,11 +248,19 @@ struct Routes: Sendable {
           code: "no-key", exitCode: 6)
       }
       let body = try await decode(JoinRequest.self, request, context)
-      return try Answer.json(try await daemon.admit(body, key: key))
+      do {
+        return try Answer.json(try await daemon.admit(body, key: key))
+      } catch {
+        if !body.dryRun { daemon.noteRefusal("admit \(body.name), \(body.clusterAddress)", error) }
+        throw error
+      }
     }
   }
 
   private func nodeCommands(_ router: AgentRouter) {
+    route(router, .get, "/v1/node/waiting") { _, _ in
+      Answer.text(await daemon.wantOfLeader ?? "")
+    }
     route(router, .post, "/v1/node/join") { request, context in
       let body = try await decode(LocalJoin.self, request, context)
       return progress { report in try await daemon.join(body, report: report) }

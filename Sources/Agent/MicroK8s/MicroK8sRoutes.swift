@@ -14,10 +14,21 @@ extension Routes {
     guard !isLocal else { return }
     foreign(router, .get, "/health") { _, _ in .object([("status", .text("OK"))]) }
     foreign(router, .post, "/cluster/api/v2.0/join") { body, source in
-      try await daemon.admit(MicroK8sJoin(body: body), from: source)
+      let wish = try MicroK8sJoin(body: body)
+      do {
+        return try await daemon.admit(wish, from: source)
+      } catch {
+        daemon.noteRefusal("admit \(wish.name), \(Self.place(source))", error)
+        throw error
+      }
     }
     foreign(router, .post, "/cluster/api/v1.0/sign-cert") { body, source in
-      try await daemon.sign(MicroK8sSigning(body: body), for: source)
+      do {
+        return try await daemon.sign(MicroK8sSigning(body: body), for: source)
+      } catch {
+        daemon.noteRefusal("sign a certificate for \(Self.place(source))", error)
+        throw error
+      }
     }
     foreign(router, .post, "/cluster/api/v1.0/join") { _, _ in
       throw MicroK8sRefusal(
@@ -31,6 +42,11 @@ extension Routes {
     for method in [HTTPRequest.Method.get, .put, .patch, .delete, .post] {
       foreign(router, method, "/cluster/**") { _, _ in throw MicroK8sRefusal.unknownPath }
     }
+  }
+
+  /// Where a request comes from, for the log.
+  private static func place(_ channel: any Channel) -> String {
+    channel.remoteAddress?.ipAddress ?? "an unknown address"
   }
 
   /// A route whose answers and failures are in MicroK8s's form.

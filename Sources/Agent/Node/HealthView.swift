@@ -11,7 +11,11 @@ extension Routes {
   /// Whether everything is as it should be; a worker has a control-plane node say.
   func health(_ query: Query) async throws -> Response {
     if case .worker(let worker) = daemon.mode {
-      return Answer.text(try await worker.ask("/v1/health"))
+      let told = try await worker.ask("/v1/health")
+      guard worker.isPinned else { return Answer.text(told) }
+      var answer = try JSON.decode(HealthAnswer.self, Array(told.utf8))
+      answer.note("\(daemon.settings.name)'s own list is pinned", at: "workers")
+      return try Answer.json(answer)
     }
     let node = try daemon.controlPlane("tell its health")
     let answers = try await replicas()
@@ -60,6 +64,13 @@ package struct HealthAnswer: Codable, Sendable {
     healthy = health.isGood
     assertions = health.assertions.map {
       Assertion(id: $0.id, waitingFor: $0.what, holds: $0.holds, detail: $0.detail)
+    }
+  }
+
+  /// Adds to what was found, without judging.
+  mutating func note(_ words: String, at id: String) {
+    for place in assertions.indices where assertions[place].id == id {
+      assertions[place].detail += "; \(words)"
     }
   }
 

@@ -37,7 +37,7 @@ final class WorkerNode: Sendable {
   }
 
   /// Where the API servers are known from a file that belongs to the operator.
-  private var isPinned: Bool { arguments.refreshInterval == 0 }
+  var isPinned: Bool { arguments.refreshInterval == 0 }
 
   private init(
     context: NodeContext, client: ClusterClient, proxy: TCPProxy, hooks: ControlPlane.Hooks,

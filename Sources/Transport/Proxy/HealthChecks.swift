@@ -14,6 +14,9 @@ import Synchronization
 final class HealthChecks: Sendable {
   private struct State {
     var planned: [BackendTable.ID: Scheduled<Void>] = [:]
+    /// Looks under way, by their number.
+    var running: [Int: Task<Void, Never>] = [:]
+    var begun = 0
     var jitter: UInt64
     var isStopped = false
     /// Servers that do not know the credentials.
@@ -52,12 +55,15 @@ final class HealthChecks: Sendable {
   /// A client found it wanting: look soon.
   func hurry(_ id: BackendTable.ID) { plan(id, in: .milliseconds(100)) }
 
-  func stop() {
-    let planned = state.withLock { state in
+  /// Ends the checks, those under way too: nothing of them uses an event loop afterwards.
+  func stop() async {
+    let (planned, running) = state.withLock { state in
       state.isStopped = true
-      return state.planned.values
+      return (state.planned.values, state.running.values)
     }
     for check in planned { check.cancel() }
+    for look in running { look.cancel() }
+    for look in running { await look.value }
   }
 
   private func plan(_ id: BackendTable.ID, in time: TimeAmount) {
@@ -92,15 +98,27 @@ final class HealthChecks: Sendable {
     {
       return plan(id, in: interval)
     }
-    Task {
-      do {
-        try await probe(backend)
-        shared.answered(id, byCheck: true)
-      } catch let error as Finding {
-        shared.failed(id, why: error.words, silent: error.isSilent, byCheck: true)
-      } catch {}
-      next(id)
+    state.withLock { state in
+      guard !state.isStopped else { return }
+      state.begun += 1
+      state.running[state.begun] = Task { [self, number = state.begun] in
+        await look(at: backend)
+        self.state.withLock { $0.running[number] = nil }
+      }
     }
+  }
+
+  private func look(at backend: BackendTable.Backend) async {
+    var finding: Finding?
+    do { try await probe(backend) } catch { finding = error }
+    // Then it found out nothing.
+    if Task.isCancelled { return }
+    if let finding {
+      shared.failed(backend.id, why: finding.words, silent: finding.isSilent, byCheck: true)
+    } else {
+      shared.answered(backend.id, byCheck: true)
+    }
+    next(backend.id)
   }
 
   /// Plans the next look, and gives up connections that nothing will come from.
@@ -165,7 +183,8 @@ final class HealthChecks: Sendable {
     let bootstrap = ClientBootstrap(group: loop)
       .connectTimeout(min(timeout, shared.options.connectTimeout))
       .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
+        promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        return channel.eventLoop.makeCompletedFuture {
           guard kind != .connect, let context else { return }
           try channel.pipeline.syncOperations.addHandlers([
             try NIOSSLClientHandler(context: context, serverHostname: nil),
@@ -173,25 +192,25 @@ final class HealthChecks: Sendable {
           ])
         }
       }
-    let channel: any Channel
-    do {
-      channel = try await bootstrap.connect(to: backend.name).get()
-    } catch {
-      promise.fail(error)
-      throw error
+    bootstrap.connect(to: backend.name).whenComplete { [shared] result in
+      switch result {
+      case .failure(let error): promise.fail(error)
+      case .success(let channel):
+        if backend.name.literal == nil, let address = channel.remoteAddress {
+          shared.table.withLock { $0.resolve(backend.id, to: address) }
+        }
+        if kind == .connect { promise.succeed(.connected) }
+        let deadline = loop.scheduleTask(in: timeout) {
+          promise.fail(TransportError(.timedOut, subject: host))
+        }
+        promise.futureResult.whenComplete { _ in deadline.cancel() }
+      }
     }
-    if backend.name.literal == nil, let address = channel.remoteAddress {
-      shared.table.withLock { $0.resolve(backend.id, to: address) }
+    return try await withTaskCancellationHandler {
+      try await promise.futureResult.get()
+    } onCancel: {
+      promise.fail(CancellationError())
     }
-    if kind == .connect { promise.succeed(.connected) }
-    let deadline = loop.scheduleTask(in: timeout) {
-      promise.fail(TransportError(.timedOut, subject: host))
-    }
-    defer {
-      deadline.cancel()
-      channel.close(promise: nil)
-    }
-    return try await promise.futureResult.get()
   }
 
   private func request(to host: String, asStranger isStranger: Bool) -> String {

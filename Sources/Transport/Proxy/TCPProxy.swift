@@ -163,7 +163,7 @@ package final class TCPProxy: Sendable {
 
   /// Stops listening, closes every connection, and returns when it is closed.
   package func shutdown() async {
-    checks.stop()
+    await checks.stop()
     // Each holds the other.
     shared.troubled.withLock { $0 = nil }
     checks.cut.withLock { $0 = nil }
