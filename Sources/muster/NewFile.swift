@@ -15,13 +15,12 @@ final class NewFile {
   /// - Parameter path: of no file yet; `-` for standard output.
   /// - Throws: `Failure` if it is there already or cannot be made.
   init(_ path: String) throws(Failure) {
+    let opened =
+      path == "-" ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    // Before there is an object: its end would remove what is there.
+    guard opened >= 0 else { throw Self.failure(path) }
     self.path = path
-    guard path != "-" else {
-      descriptor = STDOUT_FILENO
-      return
-    }
-    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw Self.failure(path) }
+    descriptor = opened
   }
 
   func write(_ bytes: [UInt8]) throws(Failure) {
@@ -49,6 +48,9 @@ final class NewFile {
   }
 
   private static func failure(_ path: String) -> Failure {
-    Failure("cannot write \(path): \(String(cString: strerror(errno)))")
+    if errno == EEXIST {
+      return Failure("cannot write \(path): it exists already; choose another name")
+    }
+    return Failure("cannot write \(path): \(String(cString: strerror(errno)))")
   }
 }
