@@ -1,4 +1,5 @@
 import Glibc
+import LMDB
 package import Raft
 import Synchronization
 
@@ -50,21 +51,41 @@ extension EventLog {
     return try log.verify(scope, progress: progress)
   }
 
+  /// Hands out what can be proven of a log that may be damaged, from its first entry on, until
+  /// `body` returns false or nothing follows: one at a time, without a look at what lies behind.
+  /// - Throws: `Fault` where it cannot be read on, else what `body` throws.
+  package static func salvage(
+    _ directory: String, through last: Index, _ body: (Entry) throws -> Bool
+  ) throws {
+    let files = LogFiles(directory: directory)
+    let identity = try files.readIdentity()
+    try files.checkData()
+    let store = try LogStore(
+      files: files, mode: .readOnly, identity: identity, mapSize: defaultMapSize)
+    defer { store.environment.close() }
+    var (next, hash) = (identity.firstIndex, ChainHash?.none)
+    while next <= last,
+      let found = try store.run(from: next, to: next + 1, maxBytes: .max, after: hash),
+      let entry = found.entries.first
+    {
+      guard try body(entry) else { return }
+      (next, hash) = (next + 1, found.hash)
+    }
+  }
+
   /// Makes a new log of the same identity with the entries that a damaged one holds through `last`,
   /// each proven again as it is read. It is complete when this returns.
   /// - Parameters:
   ///   - identity: whose log it is.
   ///   - last: 0 if none can be kept; then the old log is not even opened.
+  ///   - committed: through which index it is known that the entries stay.
   ///   - promised: what the old log has promised, by the votes file and by what it held.
   ///   - isSettled: nothing is missing, or nobody has it: the new log may vote at once.
   package static func rebuild(
     _ old: String, as new: String, of identity: LogIdentity, through last: Index,
-    promised: Witness, isSettled: Bool
+    committed: Index, promised: Witness, isSettled: Bool
   ) throws {
-    let source =
-      last == 0 ? nil : try EventLog.open(directory: old, mode: .readOnly, expecting: identity)
-    defer { source?.close() }
-    let base = source?.tip.base ?? .genesis
+    let base = LogBase.genesis
     guard base.index + 1 == identity.firstIndex else {
       throw Fault.damaged(
         "rebuild", old, "it began from a state at index \(identity.firstIndex - 1), now lost")
@@ -72,12 +93,12 @@ extension EventLog {
     try EventLog.create(directory: new, identity: identity, base: base, promised: promised)
     let target = try EventLog.open(directory: new, mode: .readWrite, expecting: identity)
     defer { target.close() }
-    try source?.forEach(from: identity.firstIndex, through: last) { entry in
+    try salvage(old, through: last) { entry in
       target.submit(LogWrite(entries: [entry]))
       return target.failure == nil
     }
     var state = target.hardState
-    state.commit = min(last, max(source?.hardState.commit ?? 0, base.index))
+    state.commit = min(last, committed)
     try target.writeAndWait(LogWrite(hardState: state, settlesFindings: isSettled))
     guard target.lastIndex == max(last, base.index) else {
       throw Fault.damaged("rebuild", old, "it ends at \(target.lastIndex), not at \(last)")

@@ -52,6 +52,9 @@ package final class EventLog: StableLog, Sendable {
 
   deinit { close() }
 
+  /// The most bytes a file may have unless told otherwise.
+  package static let defaultMapSize = 16 << 30
+
   /// Opens a log, after looking at everything that can be looked at before its pages are trusted.
   /// `.readWrite` raises the boot number, durably.
   /// - Parameters:
@@ -62,7 +65,7 @@ package final class EventLog: StableLog, Sendable {
   ///   `.diskFull` or `.syncFailed` (raising the boot number).
   package static func open(
     directory: String, mode: Mode, expecting identity: LogIdentity? = nil,
-    mapSize: Int = 16 << 30
+    mapSize: Int = defaultMapSize
   ) throws(Fault) -> EventLog {
     let files = LogFiles(directory: directory)
     let found = try files.readIdentity()

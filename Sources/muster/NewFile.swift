@@ -21,6 +21,7 @@ final class NewFile {
     guard opened >= 0 else { throw Self.failure(path) }
     self.path = path
     descriptor = opened
+    if path != "-" { LogReading.writes(path) }
   }
 
   func write(_ bytes: [UInt8]) throws(Failure) {
@@ -44,6 +45,7 @@ final class NewFile {
   deinit {
     guard path != "-" else { return }
     close(descriptor)
+    LogReading.writes(nil)
     if !isDone { unlink(path) }
   }
 

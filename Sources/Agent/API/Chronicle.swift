@@ -44,7 +44,7 @@ package struct Chronicle: Sendable {
     }
     let position = try? await LocalClient(directory).call(
       "GET", "/v1/log", timeout: .seconds(2), as: LogPosition.self)
-    let log = try opened(directory.log)
+    let log = try LogReading.open(directory.log)
     // An agent that just took another identity may not be the one whose log this is.
     let isSame = position?.cluster == ClusterID(log.identity.cluster).description
     return Chronicle(
@@ -54,17 +54,9 @@ package struct Chronicle: Sendable {
   }
 
   private static func open(log path: String, named name: String) throws -> Chronicle {
-    let log = try opened(path)
+    let log = try LogReading.open(path)
     return Chronicle(
       history: History(LogSource(log, name: name)), log: log, directory: nil, position: nil)
-  }
-
-  private static func opened(_ path: String) throws(Failure) -> EventLog {
-    do throws(Fault) {
-      return try EventLog.open(directory: path, mode: .readOnly)
-    } catch {
-      throw Failure("\(error)", exitCode: error.exitCode)
-    }
   }
 
   /// The same as of now, or as far as the agent has applied.

@@ -131,7 +131,7 @@ struct DoctorGathering: Sendable {
     do {
       let examination = try LogExamination.run(directory.log, isWhole: false)
       if let damage = examination.damage { return (.broken(damage), nil) }
-      let log = try EventLog.open(directory: directory.log, mode: .readOnly)
+      let log = try LogReading.open(directory.log)
       defer { log.close() }
       let space = try log.space()
       let found = DoctorFacts.Log(

@@ -1,0 +1,166 @@
+// Whoever stands before a damaged log is told what is damaged, where, and what to do, and no
+// command ends by a signal.
+
+import Foundation
+import Testing
+
+extension Program {
+  @Suite("A damaged log")
+  struct DamagedLogTests {
+    /// A node that has stopped, with at least so many events.
+    private func stopped(_ stage: Stage, events count: Int) async throws -> Node {
+      let node = try await stage.started("n1")
+      let appender = Appender([node], from: 0)
+      try await eventually("\(count) events are written") {
+        try await node.status().index >= count
+      }
+      _ = await appender.finish()
+      #expect(try await node.stop() == 0)
+      return node
+    }
+
+    /// Runs a command on its data dir, and reports it if a signal ended it.
+    private func judged(
+      _ node: Node, _ command: [String], _ note: String,
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Outcome {
+      let running = try Running(command + ["--data-dir", node.data], in: node.folder)
+      let outcome = try await running.ended()
+      #expect(
+        running.process.terminationReason == .exit,
+        "\(command) \(note): signal \(outcome)", sourceLocation: sourceLocation)
+      return outcome
+    }
+
+    @Test("Damage that would end a process by a signal is told by every command")
+    func signalled() async throws {
+      try await onStage { stage in
+        let node = try await stopped(stage, events: 60)
+        let events = try await node.events()
+        let data = try LogBytes(node)
+        // An entry that would reach far behind the end of the file.
+        for place in data.places(ofHash: events[19].hash) { try data.flip(place - 13, 0x40) }
+        let target = stage.folder.appendingPathComponent("target").path
+        for command in [
+          ["events"], ["show", "30"], ["verify"], ["replay"], ["diff", "1", "HEAD"],
+          ["export", target], ["timeline", target], ["import", node.data, "--seed"],
+          ["status", "--at", "HEAD"],
+        ] {
+          let outcome = try await judged(node, command, "")
+          #expect(outcome.code == 65, "\(command): \(outcome)")
+          #expect(outcome.err.contains("data.mdb"), "\(command): \(outcome)")
+          #expect(outcome.err.contains(node.data), "\(command): \(outcome)")
+          #expect(outcome.err.contains("muster repair"), "\(command): \(outcome)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: target))
+        // What lies before is there.
+        #expect(try await node.run("events", "..19").code == 0)
+        let diagnosis = try await judged(node, ["repair"], "")
+        #expect(diagnosis.code == 65)
+        #expect(diagnosis.out.contains("at least events 1 to 19"), "\(diagnosis)")
+        #expect(diagnosis.out.contains("after index 19"), "\(diagnosis)")
+        try await node.succeed("repair", "--yes", "--keep-prefix")
+        let kept = try await node.events()
+        #expect(kept.map(\.hash) == events.prefix(19).map(\.hash))
+      }
+    }
+
+    @Test("A last page of which no file is so large is damage", arguments: [(6, 1), (7, 0x80)])
+    func lastPage(place: Int, mask: Int) async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        #expect(try await node.stop() == 0)
+        let data = try LogBytes(node)
+        try data.flip(data.newestMeta + 136 + place, UInt8(mask))
+        for command in ["events", "verify", "repair"] {
+          let outcome = try await judged(node, [command], "")
+          #expect(outcome.code == 65, "\(outcome)")
+          #expect((outcome.err + outcome.out).contains("data.mdb has "), "\(outcome)")
+        }
+      }
+    }
+
+    @Test("Wherever a bit flips, commands end with an answer or with 65, never by a signal")
+    func sweep() async throws {
+      try await onStage { stage in
+        let node = try await stopped(stage, events: 300)
+        let data = try LogBytes(node)
+        let commands = [
+          (["events"], [0, 65]), (["show", "5"], [0, 2, 65]), (["verify"], [0, 65]),
+          (["replay"], [0, 65]), (["diff", "3", "HEAD"], [0, 2, 65]),
+          (["events", "-n", "3"], [0, 65]), (["export", "-"], [0, 65]),
+          (["bundle", "-"], [0, 65]),
+          (["repair"], [0, 65]), (["doctor"], [0, 1]),
+        ]
+        var random = Seeded(state: 7)
+        for round in 0..<220 {
+          let page = Int.random(in: 0..<data.usedPages, using: &random)
+          // Half of them where a page says what it holds.
+          let place = Int.random(in: 0..<(round % 2 == 0 ? 160 : 4096), using: &random)
+          let mask = UInt8(1) << UInt8.random(in: 0...7, using: &random)
+          let (command, codes) = commands[round % commands.count]
+          let note = "byte \(page * 4096 + place) ^ \(mask)"
+          try data.flip(page * 4096 + place, mask)
+          let outcome = try await judged(node, command, note)
+          #expect(
+            codes.contains(Int(outcome.code)),
+            "\(command) \(note): exit code \(outcome.code) \(outcome.err)")
+          try data.flip(page * 4096 + place, mask)
+        }
+        #expect(try await node.run("verify").code == 0)
+      }
+    }
+  }
+}
+
+/// The bytes of a stopped node's log, to be changed in place.
+struct LogBytes {
+  let url: URL
+  private let original: Data
+
+  init(_ node: Node) throws {
+    url = URL(fileURLWithPath: node.data + "/log/data.mdb")
+    original = try Data(contentsOf: url)
+  }
+
+  private func number(at offset: Int) -> Int {
+    (0..<8).reduce(0) { $0 | Int(original[offset + $1]) << (8 * $1) }
+  }
+
+  /// Where the meta page begins that a reader goes by.
+  var newestMeta: Int { number(at: 144) > number(at: 4096 + 144) ? 0 : 4096 }
+  var usedPages: Int { number(at: newestMeta + 136) + 1 }
+
+  /// Where the value of an entry with that hash begins; a page that was copied keeps it, too.
+  func places(ofHash hash: String) -> [Int] {
+    let bytes = Data(
+      stride(from: 0, to: 64, by: 2).compactMap { UInt8(hash.dropFirst($0).prefix(2), radix: 16) })
+    var places: [Int] = []
+    while let found = original.range(of: bytes, in: (places.last ?? -1) + 1..<original.count) {
+      places.append(found.lowerBound)
+    }
+    return places
+  }
+
+  func flip(_ offset: Int, _ mask: UInt8) throws {
+    let file = try FileHandle(forUpdating: url)
+    defer { try? file.close() }
+    try file.seek(toOffset: UInt64(offset))
+    let byte = try file.read(upToCount: 1)?.first ?? 0
+    try file.seek(toOffset: UInt64(offset))
+    try file.write(contentsOf: Data([byte ^ mask]))
+  }
+}
+
+/// SplitMix64: the same numbers in every run.
+struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
