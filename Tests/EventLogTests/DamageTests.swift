@@ -220,6 +220,9 @@ import Testing
     #expect(again.bootNumber == 3)
     #expect(again.lastIndex == 100)
     #expect(again.hardState == HardState(term: 7, vote: 2, commit: 100))
+    let words = again.findings.first.map { "\($0)" } ?? ""
+    #expect(
+      words.contains("it ends at 100 with term 1") && !words.contains("logBehind"), "\(words)")
     guard case .logBehind(let log, let witness, 100) = again.findings.first else {
       Issue.record("found \(again.findings)")
       return
