@@ -101,7 +101,7 @@ package struct Repair: Sendable {
       return try IntroductionLetter.load(directory).members.map(\.name)
     }
     var cluster = Cluster()
-    try EventLog.salvage(directory.log, through: last) { entry in
+    try DamagedLog(directory: directory.log).forEach(from: 1, through: last) { entry in
       if let problem = cluster.evolve(try RecordedEvent(decoding: entry)) {
         throw Failure("cannot repair: event \(entry.index) has no effect: \(problem)", exitCode: 65)
       }

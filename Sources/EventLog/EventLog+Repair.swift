@@ -1,5 +1,4 @@
 import Glibc
-import LMDB
 package import Raft
 import Synchronization
 
@@ -51,28 +50,6 @@ extension EventLog {
     return try log.verify(scope, progress: progress)
   }
 
-  /// Hands out what can be proven of a log that may be damaged, from its first entry on, until
-  /// `body` returns false or nothing follows: one at a time, without a look at what lies behind.
-  /// - Throws: `Fault` where it cannot be read on, else what `body` throws.
-  package static func salvage(
-    _ directory: String, through last: Index, _ body: (Entry) throws -> Bool
-  ) throws {
-    let files = LogFiles(directory: directory)
-    let identity = try files.readIdentity()
-    try files.checkData()
-    let store = try LogStore(
-      files: files, mode: .readOnly, identity: identity, mapSize: defaultMapSize)
-    defer { store.environment.close() }
-    var (next, hash) = (identity.firstIndex, ChainHash?.none)
-    while next <= last,
-      let found = try store.run(from: next, to: next + 1, maxBytes: .max, after: hash),
-      let entry = found.entries.first
-    {
-      guard try body(entry) else { return }
-      (next, hash) = (next + 1, found.hash)
-    }
-  }
-
   /// Makes a new log of the same identity with the entries that a damaged one holds through `last`,
   /// each proven again as it is read. It is complete when this returns.
   /// - Parameters:
@@ -93,9 +70,11 @@ extension EventLog {
     try EventLog.create(directory: new, identity: identity, base: base, promised: promised)
     let target = try EventLog.open(directory: new, mode: .readWrite, expecting: identity)
     defer { target.close() }
-    try salvage(old, through: last) { entry in
-      target.submit(LogWrite(entries: [entry]))
-      return target.failure == nil
+    if last > 0 {
+      try DamagedLog(directory: old).forEach(from: identity.firstIndex, through: last) { entry in
+        target.submit(LogWrite(entries: [entry]))
+        return target.failure == nil
+      }
     }
     var state = target.hardState
     state.commit = min(last, committed)

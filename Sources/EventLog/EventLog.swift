@@ -186,10 +186,19 @@ package final class EventLog: StableLog, Sendable {
   ) throws {
     var next = max(first, firstIndex)
     var hash: ChainHash?
+    var size = batch
     while next <= last {
-      let end = next.addingReportingOverflow(Index(batch))
+      let end = next.addingReportingOverflow(Index(size))
       let limit = min(end.overflow ? .max : end.partialValue, last == .max ? .max : last + 1)
-      let found = try store.run(from: next, to: limit, maxBytes: 1 << 20, after: hash)
+      let found: (entries: [Entry], hash: ChainHash?)?
+      do throws(Fault) {
+        found = try store.run(from: next, to: limit, maxBytes: 1 << 20, after: hash)
+      } catch {
+        // Those before the damage are handed out.
+        guard error.kind == .damaged, size > 1 else { throw error }
+        size = 1
+        continue
+      }
       guard let found, let newest = found.entries.last else { return }
       for entry in found.entries where try !body(entry) { return }
       (next, hash) = (newest.index + 1, found.hash)

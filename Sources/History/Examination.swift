@@ -22,25 +22,42 @@ package struct Examination: Sendable {
   package private(set) var checks: [Check] = []
   package var isGood: Bool { !checks.contains { $0.isGood == false } }
 
-  /// - Parameter log: the node's log itself, whose pages, commit index and stored states are then
-  ///   checked too.
-  package init(_ history: History, log: EventLog? = nil) {
-    let range = "\(history.first)..\(history.head)"
-    if let log {
+  /// - Parameters:
+  ///   - log: the node's log itself, whose pages, commit index and stored states are then checked
+  ///     too.
+  ///   - damage: what is known to be wrong behind the end of the history.
+  package init(_ history: History, log: EventLog? = nil, damage: String? = nil) {
+    var last = history.head
+    func found(_ damage: String) -> (Bool?, String) {
+      let readable =
+        last == 0
+        ? "no event can be read" : "events 1 to \(last) can be read: muster events ..\(last)"
+      return (
+        false, "\(damage); \(readable); muster repair, on the stopped node, says what can be done"
+      )
+    }
+    if let damage {
+      add("pages and chain") { found(damage) }
+    } else if let log {
       add("pages and chain") {
-        let found = try log.verify()
-        if let damage = found.damage { return (false, "damaged at \(damage)") }
-        return (true, "\(counted(found.checked, "entry", "entries")), every hash computed anew")
+        let verified = try log.verify()
+        if let damage = verified.damage {
+          last = min(last, verified.lastIndex)
+          return found("damaged at \(damage)")
+        }
+        return (true, "\(counted(verified.checked, "entry", "entries")), every hash computed anew")
       }
     } else {
       checks.append(
         Check(name: "chain", isGood: true, words: "every hash computed anew at opening"))
     }
+    if last < history.first, last < history.head || damage != nil { return }
+    let range = "\(history.first)..\(last)"
     var times = (first: Timestamp?.none, last: Timestamp?.none, terms: UInt64(0))
     add("events") {
       var kinds: [String: Int] = [:]
       var next = history.first
-      try history.forEachEvent(from: history.first, through: history.head) { recorded in
+      try history.forEachEvent(from: history.first, through: last) { recorded in
         guard recorded.index == next else {
           throw HistoryFault(index: next, text: "it is missing")
         }
@@ -63,7 +80,7 @@ package struct Examination: Sendable {
       guard try history.knowsState(at: history.first - 1) else {
         return (nil, "not folded: this history begins at index \(history.first)")
       }
-      let rebuilt = try Rebuild(history)
+      let rebuilt = try Rebuild(history, through: last)
       if let difference = rebuilt.difference { return (false, difference) }
       let stored = rebuilt.storedStates
       return (

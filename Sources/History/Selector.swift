@@ -198,6 +198,14 @@ package struct SelectorRange: Hashable, Sendable {
     isSingle = false
   }
 
+  /// Whether its end does not move as events are added.
+  package var isBeforeHead: Bool {
+    switch to {
+    case nil, .head, .newest: false
+    default: true
+    }
+  }
+
   /// The indexes meant, both included; empty (`lower` above `upper`) where no event lies between.
   package func indexes(
     in history: History, now: Timestamp

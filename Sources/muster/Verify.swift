@@ -17,8 +17,8 @@ struct Verify: AsyncParsableCommand {
   var cluster = false
 
   func run() async throws {
-    let past = try await origin.open()
-    var examination = Examination(past.history, log: past.log)
+    let past = try await origin.open(first: .quick)
+    var examination = Examination(past.history, log: past.log, damage: past.damage)
     if past.position != nil {
       let live: DigestsAnswer? = try? await origin.agent.client.call(
         "GET", "/v1/log/digests", timeout: .seconds(10))

@@ -42,9 +42,9 @@ extension Program {
         for place in data.places(ofHash: events[19].hash) { try data.flip(place - 13, 0x40) }
         let target = stage.folder.appendingPathComponent("target").path
         for command in [
-          ["events"], ["show", "30"], ["verify"], ["replay"], ["diff", "1", "HEAD"],
-          ["export", target], ["timeline", target], ["import", node.data, "--seed"],
-          ["status", "--at", "HEAD"],
+          ["show", "30"], ["replay"], ["diff", "1", "HEAD"], ["export", target],
+          ["timeline", target], ["import", node.data, "--seed"], ["status", "--at", "HEAD"],
+          ["events"],
         ] {
           let outcome = try await judged(node, command, "")
           #expect(outcome.code == 65, "\(command): \(outcome)")
@@ -62,6 +62,54 @@ extension Program {
         try await node.succeed("repair", "--yes", "--keep-prefix")
         let kept = try await node.events()
         #expect(kept.map(\.hash) == events.prefix(19).map(\.hash))
+      }
+    }
+
+    @Test("The events before a damage are shown, then where it is and how to read them again")
+    func readable() async throws {
+      try await onStage { stage in
+        let node = try await stopped(stage, events: 60)
+        let events = try await node.events()
+        let data = try LogBytes(node)
+        for far in [false, true] {
+          // A byte of the event itself, or its size.
+          let places = data.places(ofHash: events[19].hash)
+          for place in places { try data.flip(far ? place - 13 : place + 50, 0x40) }
+          let table = try await judged(node, ["events"], "")
+          #expect(table.code == 65 && table.lines.count == 1 + 19 + 1, "\(table)")
+          #expect(
+            table.err.contains("Events 1 to 19 can be read: muster events ..19 --data-dir"),
+            "\(table)")
+          #expect(table.err.contains(far ? "after index 19" : "index 20"), "\(table)")
+          let json = try await judged(node, ["events", "-o", "json"], "")
+          #expect(json.code == 65 && json.lines.count == 19 + 1, "\(json)")
+          let newest = try await judged(node, ["events", "-n", "2"], "")
+          #expect(newest.code == 65 && newest.out.contains(" 19  "), "\(newest)")
+          #expect(try await node.run("events", "..19").code == 0)
+          #expect(try await node.run("events", "..25").code == 65)
+          let verified = try await judged(node, ["verify"], "")
+          #expect(verified.code == 65, "\(verified)")
+          #expect(verified.out.components(separatedBy: "muster events ..19").count == 2)
+          #expect(verified.out.contains("1..19 without a gap"), "\(verified)")
+
+          let target = stage.folder.appendingPathComponent("support-\(far).tar").path
+          let bundle = try await judged(node, ["bundle", target], "")
+          #expect(bundle.code == 65, "\(bundle)")
+          let archive = String(
+            decoding: try Data(contentsOf: URL(fileURLWithPath: target)), as: UTF8.self)
+          #expect(archive.contains("\nDAMAGED: data.mdb, "), "\(bundle)")
+          #expect(archive.contains("events 1..19 of cluster"), "\(bundle)")
+          #expect(archive.contains("muster-support/history.muster"))
+          for place in places { try data.flip(far ? place - 13 : place + 50, 0x40) }
+        }
+        // Where nothing can be read, the archive says so.
+        for page in 0..<2 { try data.flip(page * 4096 + 16, 0xff) }
+        let target = stage.folder.appendingPathComponent("support-none.tar").path
+        let bundle = try await judged(node, ["bundle", target], "")
+        #expect(bundle.code == 65 && bundle.err.contains("no event of cluster"), "\(bundle)")
+        #expect(FileManager.default.fileExists(atPath: target))
+        let table = try await judged(node, ["events"], "")
+        #expect(table.code == 65 && table.err.contains("No event can be read"), "\(table)")
       }
     }
 

@@ -77,7 +77,7 @@ package struct LogExamination: Equatable, Sendable {
 
   /// Says of one entry after another that it is right, as far as it comes.
   package static func performEach(directory: String) {
-    try? EventLog.salvage(directory, through: .max) { entry in
+    try? DamagedLog(directory: directory).forEach(from: 1) { entry in
       say("good \(entry.index)")
       return true
     }
@@ -107,13 +107,16 @@ package struct LogExamination: Equatable, Sendable {
     let (output, status) = try runChild(
       ["muster", "examine-log", log] + (isWhole ? ["--whole"] : []))
     var found = LogExamination()
-    if try found.take(output) { return found }
+    let isOver = try found.take(output)
     let signal = status & 0x7f
-    guard signal != 0 else {
+    guard isOver || signal != 0 else {
       throw Failure("cannot examine \(log): the process for it ended with \(status >> 8)")
     }
-    // It says now and then how far it came; another one says so at every entry.
+    if isOver, found.damage == nil || found.claim != nil { return found }
+    // It says now and then how far it came, and begins at the end; another one says so at every
+    // entry.
     _ = try found.take(try runChild(["muster", "examine-log", log, "--each"]).output)
+    if isOver { return found }
     found.isAtLeast = true
     let place = found.good == 0 ? "at its first pages" : "after index \(found.good)"
     found.damage =
