@@ -29,6 +29,7 @@ package struct Repair: Sendable {
   /// - Throws: `Failure` if an agent runs there, if there is no log to look at, or if what it
   ///   promised cannot be told any more.
   package init(of directory: DataDirectory) throws {
+    try directory.requireReadable()
     guard directory.exists(directory.path) else {
       throw Failure("cannot repair \(directory.path): there is no such data dir")
     }
@@ -46,14 +47,20 @@ package struct Repair: Sendable {
         directory.exists(directory.newLog)
           ? "there is nothing to repair: start the agent, it puts the new log in its place"
           : "cannot repair: \(directory.log) is missing, and with it how this node voted, so it "
-            + "must not come back as itself. \(Self.anew(file, directory))", exitCode: 65)
+            + "must not come back as itself: \(Self.anew(file, directory))", exitCode: 65)
     }
     identity = LogIdentity(cluster: cluster.rawValue, node: node.rawValue)
+    if let stranger = directory.stranger(file) {
+      throw Failure(
+        "cannot repair: \(stranger). Nothing was changed; put this node's own log in its place, "
+          + "from \(directory.archive) or from a backup. If there is none: "
+          + Self.anew(file, directory), exitCode: 65)
+    }
     found = try LogExamination.run(directory.log, isWhole: true)
     guard let promised = try Self.promises(directory.log, found) else {
       throw Failure(
         "cannot repair: \(found.damage ?? "the log is damaged"), and how this node voted is lost "
-          + "with it, so it must not come back as itself. \(Self.anew(file, directory))",
+          + "with it, so it must not come back as itself: \(Self.anew(file, directory))",
         exitCode: 65)
     }
     self.promised = promised
@@ -63,8 +70,9 @@ package struct Repair: Sendable {
   }
 
   private static func anew(_ file: NodeFile, _ directory: DataDirectory) -> String {
-    "Remove it on another node (muster remove-node \(file.name) --force), move \(directory.path) "
-      + "aside and join again; a node that was alone begins anew"
+    "remove it on another node (muster remove-node \(file.name) --force), move \(directory.path) "
+      + "aside and join again; a node that was alone begins anew, where there is an export with "
+      + "its history: muster import FILE --seed\(directory.option)"
   }
 
   /// The votes file covers every vote that was ever sent, so the log is believed only without it:
@@ -127,8 +135,13 @@ package struct Repair: Sendable {
   package var text: String {
     var lines = ["log         \(directory.log)"]
     lines.append("damage      \(found.damage ?? "none")")
-    lines.append("whole       \(events), each proven by its hash")
-    let lost = missing == 0 ? "nothing that is known of" : "events \(found.good + 1) to \(reached)"
+    lines.append(
+      "whole       " + (found.good == 0 ? "nothing" : "\(events), each proven by its hash"))
+    // What cannot be opened does not say where it ended.
+    let lost =
+      missing == 0
+      ? "nothing that is known of"
+      : (found.claim == nil ? "at least " : "") + "events \(found.good + 1) to \(reached)"
     lines.append("missing     \(lost)")
     lines.append(
       "promised    term \(promised.term), vote "

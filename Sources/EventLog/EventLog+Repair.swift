@@ -11,6 +11,11 @@ extension EventLog {
     try WitnessSlots.read(LogFiles(directory: directory).witness)?.witness
   }
 
+  /// Whose log it is, by the file beside its pages.
+  package static func identity(of directory: String) throws(Fault) -> LogIdentity {
+    try LogFiles(directory: directory).readIdentity()
+  }
+
   /// Bytes of the file that holds the entries; 0 if it is missing.
   package static func dataSize(of directory: String) throws(Fault) -> Int {
     try LogFiles.size(of: LogFiles(directory: directory).data) ?? 0

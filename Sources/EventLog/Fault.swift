@@ -62,7 +62,8 @@ package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
       "The last write may or may not be on the disk, so this process must end: check the disk, "
         + "then start again; the log is verified at the start."
     case .damaged: Self.adviceOnDamage
-    case .foreign: "Check the directory that was given."
+    case .foreign:
+      "Put the log that belongs there in its place, from the archive beside it or from a backup."
     case .permission: "Run as the user who owns it, or correct its owner and mode."
     case .inUse: "Stop what uses it, or choose another directory."
     case .other: "Correct this and try again."

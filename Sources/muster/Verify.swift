@@ -19,6 +19,9 @@ struct Verify: AsyncParsableCommand {
   func run() async throws {
     let past = try await origin.open(first: .quick)
     var examination = Examination(past.history, log: past.log, damage: past.damage)
+    if let stranger = past.stranger {
+      examination.add(Examination.Check(name: "whose", isGood: false, words: stranger))
+    }
     if past.position != nil {
       let live: DigestsAnswer? = try? await origin.agent.client.call(
         "GET", "/v1/log/digests", timeout: .seconds(10))

@@ -113,6 +113,75 @@ extension Program {
       }
     }
 
+    @Test("A log that is not there, or another node's, is told as such, with a way out")
+    func elsewhere() async throws {
+      try await onStage { stage in
+        let nodes = [try await stage.started("n1"), try await stage.started("n2")]
+        let other = try await nodes[1].status().cluster
+        for node in nodes { #expect(try await node.stop() == 0) }
+        let files = FileManager.default
+        try files.moveItem(atPath: nodes[0].data + "/log", toPath: nodes[0].data + "/kept")
+        try files.copyItem(atPath: nodes[1].data + "/log", toPath: nodes[0].data + "/log")
+        let doctor = try await nodes[0].run("doctor", "--check", "LOG-02")
+        #expect(doctor.code == 1 && doctor.out.contains("of cluster \(other)"), "\(doctor)")
+        #expect(doctor.out.contains("put this node's own in its place"), "\(doctor)")
+        let repair = try await nodes[0].run("repair")
+        #expect(repair.code == 65 && repair.err.contains("of cluster \(other)"), "\(repair)")
+        #expect(repair.err.contains("put this node's own log in its place"), "\(repair)")
+        let verify = try await nodes[0].run("verify")
+        #expect(verify.code == 65 && verify.out.contains("of cluster \(other)"), "\(verify)")
+
+        // Only the file beside the pages.
+        try files.removeItem(atPath: nodes[0].data + "/log")
+        try files.moveItem(atPath: nodes[0].data + "/kept", toPath: nodes[0].data + "/log")
+        let identity = nodes[0].data + "/log/identity"
+        try files.removeItem(atPath: identity)
+        try files.copyItem(atPath: nodes[1].data + "/log/identity", toPath: identity)
+        let first = try await nodes[0].run("doctor", "--check", "LOG-01")
+        #expect(first.code == 1 && !first.out.contains("muster repair"), "\(first)")
+
+        try files.removeItem(atPath: nodes[1].data + "/log/data.mdb")
+        for arguments in [["verify"], ["events"], ["verify", "--file", nodes[1].data]] {
+          let outcome = try await nodes[1].run(arguments)
+          #expect(outcome.code == 65, "\(outcome)")
+          #expect((outcome.err + outcome.out).contains("data.mdb is missing"), "\(outcome)")
+          #expect((outcome.err + outcome.out).contains("muster repair"), "\(outcome)")
+        }
+        let nothing = try await nodes[1].run("repair")
+        #expect(nothing.code == 65 && nothing.err.contains("muster import FILE --seed"))
+      }
+    }
+
+    @Test("Whoever may not look into the data dir is told that, not that nothing runs")
+    func rights() async throws {
+      guard getuid() == 0 else { return print("skipped: not root") }
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        let open = stage.folder.appendingPathComponent("program").path
+        try FileManager.default.copyItem(atPath: Program.executable.path, toPath: open)
+        let other = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", open]
+        for isHidden in [false, true] {
+          let data = node.data + (isHidden ? "/identity" : "")
+          for command in ["events", "verify", "bundle", "repair"] {
+            let outcome = try await Tool(
+              other[0],
+              Array(other[1...]) + [command, "--data-dir", data]
+                + (command == "bundle" ? ["-"] : []), stage.folder
+            ).ended()
+            #expect(outcome.code == 1, "\(command): \(outcome)")
+            #expect(
+              outcome.err.contains("no right to read \(data): run as root (sudo"),
+              "\(command): \(outcome)")
+          }
+          let doctor = try await Tool(
+            other[0], Array(other[1...]) + ["doctor", "--data-dir", data], stage.folder
+          ).ended()
+          #expect(doctor.out.contains("fix: sudo muster doctor"), "\(doctor)")
+          #expect(!doctor.out.contains("does not exist"), "\(doctor)")
+        }
+      }
+    }
+
     @Test("A last page of which no file is so large is damage", arguments: [(6, 1), (7, 0x80)])
     func lastPage(place: Int, mask: Int) async throws {
       try await onStage { stage in

@@ -7,6 +7,7 @@ import FoundationEssentials
 package import History
 package import Membership
 import Projections
+import Transport
 
 /// A history that was opened for one command.
 package struct Chronicle: Sendable {
@@ -39,9 +40,16 @@ package struct Chronicle: Sendable {
   ) async throws -> Chronicle {
     guard let file else { return try await open(directory, first: look) }
     let folder = DataDirectory(file)
-    for path in [folder.path, folder.log] where folder.exists(path + "/data.mdb") {
+    try folder.requireReadable()
+    for path in [folder.path, folder.log] where folder.exists(path + "/identity") {
+      if path == folder.path, folder.exists(folder.nodeFile) { continue }
       if let found = try damaged(path, look, named: file, nil) { return found }
       return try open(log: path, named: file)
+    }
+    if FileStatus(folder.path)?.kind == .folder {
+      throw Failure(
+        "cannot read \(file): the folder holds no log (files identity and data.mdb, in it or in "
+          + "its folder log)")
     }
     return Chronicle(
       history: History(try ExportSource(path: file)), log: nil, directory: nil, position: nil)
@@ -58,6 +66,12 @@ package struct Chronicle: Sendable {
     return Chronicle(
       history: History(try DamagedSource(path, through: found.good, name: name)), log: nil,
       directory: directory, position: nil, damage: damage)
+  }
+
+  /// Says whose log lies in the node's place, if it is not the node's.
+  package var stranger: String? {
+    guard let directory, let file = try? NodeFile.load(directory) else { return nil }
+    return directory.stranger(file)
   }
 
   /// Why the history ends before the log does; nil if it does not.
@@ -86,11 +100,18 @@ package struct Chronicle: Sendable {
   private static func open(
     _ directory: DataDirectory, first look: Look
   ) async throws -> Chronicle {
+    try directory.requireReadable()
     guard directory.exists(directory.log + "/data.mdb") else {
       if directory.exists(directory.workerState) {
         throw Failure(
           "\(directory.path) is a worker's and keeps no log; run this on a control-plane node, or "
             + "on a file that was exported there (--file)", exitCode: 6)
+      }
+      if directory.lacksLog {
+        throw Failure(
+          "cannot read \(directory.path): \(directory.log)/data.mdb is missing, and with it the "
+            + "history of this node. Put the log back from a backup, or see what can be done with: "
+            + "muster repair\(directory.option)", exitCode: 65)
       }
       throw NotRunning(directory: directory)
     }

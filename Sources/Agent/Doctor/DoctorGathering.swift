@@ -41,6 +41,7 @@ struct DoctorGathering: Sendable {
     let hasSocket = facts.file("agent.sock") != nil
     async let live = hasSocket ? self.live() : (nil, nil)
     if facts.isControlPlane {
+      facts.stranger = facts.node.value.flatMap { directory.stranger($0) }
       (facts.log, facts.state) =
         await TimeLimit.runBlocking(.milliseconds(1500)) { readLog() }
         ?? (.hidden("it could not be looked through in time"), nil)
@@ -65,7 +66,10 @@ struct DoctorGathering: Sendable {
       ? directory.exists("/run/systemd/timesync/synchronized") : nil
     facts.addresses = ThisMachine.addresses()
     facts.listeners = DoctorProcesses.listeners()
-    guard let own = DoctorFiles.file(directory.path, named: "") else { return facts }
+    guard let own = DoctorFiles.file(directory.path, named: "") else {
+      if errno == EACCES { facts.obstacle = "a folder above it may not be entered" }
+      return facts
+    }
     facts.files = [own]
     guard own.kind == .folder else { return facts }
     guard access(directory.path, R_OK | X_OK) == 0 else {
@@ -136,9 +140,7 @@ struct DoctorGathering: Sendable {
       let space = try log.space()
       let found = DoctorFacts.Log(
         last: log.lastIndex, lost: examination.claim?.lost ?? 0, used: space.used,
-        fileSize: space.fileSize, mapSize: space.mapSize, fill: space.fill,
-        cluster: ClusterID(log.identity.cluster).description,
-        node: NodeID(log.identity.node).description)
+        fileSize: space.fileSize, mapSize: space.mapSize, fill: space.fill)
       let history = History(LogSource(log, name: directory.path))
       return (.value(found), try? history.state(at: history.head))
     } catch let fault as Fault where fault.kind == .damaged || fault.kind == .foreign {
