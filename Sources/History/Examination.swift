@@ -155,15 +155,22 @@ package struct ReplicaComparison: Sendable {
     package var hash: String?
     package var digest: String?
     package var problem: String?
+    /// Through which index it computed every hash anew; nil if it was not asked to or does not know
+    /// how.
+    package var verified: UInt64?
+    /// What it found wrong with its log.
+    package var damage: String?
     package init(
       name: String, last: UInt64? = nil, hash: String? = nil, digest: String? = nil,
-      problem: String? = nil
+      problem: String? = nil, verified: UInt64? = nil, damage: String? = nil
     ) {
       self.name = name
       self.last = last
       self.hash = hash
       self.digest = digest
       self.problem = problem
+      self.verified = verified
+      self.damage = damage
     }
   }
   /// The lowest of their last indexes.
@@ -188,6 +195,25 @@ package struct ReplicaComparison: Sendable {
     let majority = votes.filter { $0.value == most }
     guard majority.count == 1, let right = majority.first?.key else { return answers.map(\.0) }
     return answers.filter { $0.1 != right }.map(\.0)
+  }
+
+  /// What the replicas found when they computed their hashes anew; nil if none did.
+  package var proof: Examination.Check? {
+    let proven = replicas.filter { $0.verified != nil && $0.damage == nil }
+    let damaged = replicas.compactMap { replica in
+      replica.damage.map {
+        "the log of \(replica.name) is damaged: \($0); muster repair there, on the stopped node, "
+          + "says what can be done"
+      }
+    }
+    let others = replicas.filter { $0.hash != nil && $0.verified == nil }.map { replica in
+      "\(replica.name) compared what it has stored only: its version does not compute it anew"
+    }
+    guard !proven.isEmpty || !damaged.isEmpty else { return nil }
+    let good = "every hash computed anew by " + proven.map(\.name).joined(separator: " ")
+    return Examination.Check(
+      name: "chains", isGood: damaged.isEmpty ? (others.isEmpty ? true : nil) : false,
+      words: (damaged + (proven.isEmpty ? [] : [good]) + others).joined(separator: "; "))
   }
 
   package var check: Examination.Check {

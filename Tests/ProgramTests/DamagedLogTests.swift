@@ -182,6 +182,24 @@ extension Program {
       }
     }
 
+    @Test("Each replica proves its own log anew, and the one whose log is damaged is named")
+    func replicas() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(3)
+        let sound = try await nodes[0].succeed("verify", "--cluster")
+        #expect(sound.contains("every hash computed anew by n1 n2 n3"), "\(sound)")
+        let event = try #require(try await nodes[1].events().dropFirst(3).first)
+        let data = try LogBytes(nodes[1])
+        for place in data.places(ofHash: event.hash) { try data.flip(place + 50, 1) }
+        let damaged = try await nodes[0].run("verify", "--cluster")
+        #expect(damaged.code == 65, "\(damaged)")
+        #expect(damaged.out.contains("the log of n2 is damaged: data.mdb, index 4"), "\(damaged)")
+        #expect(damaged.out.contains("anew by n1 n3"), "\(damaged)")
+        let file = try await nodes[0].run("verify", "--cluster", "--file", nodes[2].data)
+        #expect(file.code == 2 && file.err.contains("--cluster asks living nodes"), "\(file)")
+      }
+    }
+
     @Test("A last page of which no file is so large is damage", arguments: [(6, 1), (7, 0x80)])
     func lastPage(place: Int, mask: Int) async throws {
       try await onStage { stage in
