@@ -1,4 +1,5 @@
 import Glibc
+import LMDB
 package import Raft
 import Synchronization
 
@@ -52,7 +53,9 @@ extension EventLog {
       Summary(
         tip: try log.store.tip(), bootNumber: log.bootNumber,
         finding: try log.store.unsettledFinding()))
-    return try log.verify(scope, progress: progress)
+    let found = try log.verify(scope, progress: progress)
+    try log.store.touchWhatAStartReads()
+    return found
   }
 
   /// Makes a new log of the same identity with the entries that a damaged one holds through `last`,
@@ -97,5 +100,21 @@ extension EventLog {
     // Closing writes what waits.
     close()
     try outcome.withLock { $0 }?.get()
+  }
+}
+
+extension LogStore {
+  /// The newest checkpoint and everything in `meta`: their sizes, too, are as the pages have them.
+  fileprivate func touchWhatAStartReads() throws(Fault) {
+    _ = try checkpoint(atOrBefore: .max) { _, bytes in bytes.bytes() }
+    try read("read the facts of") { transaction in
+      try transaction.withCursor(on: meta) { cursor in
+        var isThere = try cursor.move(to: .first)
+        while isThere {
+          _ = cursor.value
+          isThere = try cursor.move(to: .next)
+        }
+      }
+    }
   }
 }

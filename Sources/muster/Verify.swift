@@ -45,6 +45,11 @@ struct Verify: AsyncParsableCommand {
   }
 
   private func agreement(_ past: Chronicle, _ live: DigestsAnswer) throws -> Examination.Check {
+    guard live.isComparable else {
+      return Examination.Check(
+        name: "views", isGood: nil,
+        words: "not compared: the agent is of another version; restart it, or use its program")
+    }
     let history = past.refreshed(applied: max(past.history.head, live.index))
     let names = ProjectionDigests(try history.state(at: live.index)).differences(from: live.digests)
     return Examination.Check(

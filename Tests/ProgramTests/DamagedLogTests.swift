@@ -200,6 +200,24 @@ extension Program {
       }
     }
 
+    @Test("What a start reads beside the events is looked at by another process, too")
+    func facts() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(3)
+        #expect(try await nodes[1].stop() == 0)
+        let data = try LogBytes(nodes[1])
+        let places = data.places(of: Data("fact/".utf8))
+        #expect(!places.isEmpty)
+        // The third and fourth byte of what stands before a key are the upper half of a size.
+        for place in places { try data.flip(place - 5, 0x40) }
+        try nodes[1].launch()
+        let start = try await #require(nodes[1].agent).ended()
+        #expect(start.code == 65 && start.err.contains("muster repair"), "\(start)")
+        try await nodes[1].succeed("repair", "--yes")
+        try await nodes[1].start()
+      }
+    }
+
     @Test("A last page of which no file is so large is damage", arguments: [(6, 1), (7, 0x80)])
     func lastPage(place: Int, mask: Int) async throws {
       try await onStage { stage in
@@ -228,7 +246,7 @@ extension Program {
           (["repair"], [0, 65]), (["doctor"], [0, 1]),
         ]
         var random = Seeded(state: 7)
-        for round in 0..<220 {
+        for round in 0..<160 {
           let page = Int.random(in: 0..<data.usedPages, using: &random)
           // Half of them where a page says what it holds.
           let place = Int.random(in: 0..<(round % 2 == 0 ? 160 : 4096), using: &random)
@@ -268,8 +286,13 @@ struct LogBytes {
 
   /// Where the value of an entry with that hash begins; a page that was copied keeps it, too.
   func places(ofHash hash: String) -> [Int] {
-    let bytes = Data(
-      stride(from: 0, to: 64, by: 2).compactMap { UInt8(hash.dropFirst($0).prefix(2), radix: 16) })
+    places(
+      of: Data(
+        stride(from: 0, to: 64, by: 2).compactMap { UInt8(hash.dropFirst($0).prefix(2), radix: 16) }
+      ))
+  }
+
+  func places(of bytes: Data) -> [Int] {
     var places: [Int] = []
     while let found = original.range(of: bytes, in: (places.last ?? -1) + 1..<original.count) {
       places.append(found.lowerBound)

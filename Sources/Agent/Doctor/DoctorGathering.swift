@@ -41,7 +41,6 @@ struct DoctorGathering: Sendable {
     let hasSocket = facts.file("agent.sock") != nil
     async let live = hasSocket ? self.live() : (nil, nil)
     if facts.isControlPlane {
-      facts.stranger = facts.node.value.flatMap { directory.stranger($0) }
       (facts.log, facts.state) =
         await TimeLimit.runBlocking(.milliseconds(1500)) { readLog() }
         ?? (.hidden("it could not be looked through in time"), nil)
@@ -92,6 +91,7 @@ struct DoctorGathering: Sendable {
     options.dataDirectory = directory.path
     do { _ = try options.merged() } catch { facts.optionsProblem = "\(error)" }
     facts.node = seen { try NodeFile.load(directory) }
+    facts.stranger = facts.node.value.flatMap { directory.stranger($0) }
     if directory.exists(directory.identity + "/node.key")
       || directory.exists(directory.identity + "/node.crt")
     {

@@ -163,9 +163,14 @@ package struct DigestsAnswer: Codable, Sendable {
   }
   package var index: UInt64
   package var entries: [Entry]
+  /// Of the program that made them: another one may word its views in another way.
+  package var version: String?
+  /// Whether this program's views are made as those were.
+  package var isComparable: Bool { version == Version.program }
 
   init(_ digests: ProjectionDigests) {
     index = digests.index
+    version = Version.program
     entries = digests.entries.map { Entry(name: $0.name, digest: $0.digest) }
   }
 
@@ -216,13 +221,16 @@ package struct ReplicasAnswer: Codable, Sendable {
   package var replicas: [Replica]
 
   package var comparison: ReplicaComparison {
-    ReplicaComparison(
+    let versions = Set(replicas.compactMap { $0.answer?.version })
+    return ReplicaComparison(
       index: index,
       replicas: replicas.map { replica in
         let digests = replica.answer?.digests
         return .init(
           name: replica.name, last: replica.answer?.applied, hash: replica.answer?.hash,
-          digest: digests.flatMap { $0.index == index ? "\($0.digests.entries)" : nil },
+          digest: digests.flatMap {
+            $0.index == index && versions.count == 1 ? "\($0.digests.entries)" : nil
+          },
           problem: replica.problem, verified: replica.answer?.verified,
           damage: replica.answer?.damage)
       })
