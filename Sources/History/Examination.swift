@@ -26,12 +26,16 @@ package struct Examination: Sendable {
   ///   - log: the node's log itself, whose pages, commit index and stored states are then checked
   ///     too.
   ///   - damage: what is known to be wrong behind the end of the history.
-  package init(_ history: History, log: EventLog? = nil, damage: String? = nil) {
+  ///   - option: what another command needs to read the same.
+  package init(
+    _ history: History, log: EventLog? = nil, damage: String? = nil, option: String = ""
+  ) {
     var last = history.head
     func found(_ damage: String) -> (Bool?, String) {
       let readable =
         last == 0
-        ? "no event can be read" : "events 1 to \(last) can be read: muster events ..\(last)"
+        ? "no event can be read"
+        : "events 1 to \(last) can be read: muster events ..\(last)\(option)"
       return (
         false, "\(damage); \(readable); muster repair, on the stopped node, says what can be done"
       )

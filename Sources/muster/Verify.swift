@@ -25,7 +25,8 @@ struct Verify: AsyncParsableCommand {
 
   func run() async throws {
     let past = try await origin.open(first: .quick)
-    var examination = Examination(past.history, log: past.log, damage: past.damage)
+    var examination = Examination(
+      past.history, log: past.log, damage: past.damage, option: origin.words)
     if let stranger = past.stranger {
       examination.add(Examination.Check(name: "whose", isGood: false, words: stranger))
     }
