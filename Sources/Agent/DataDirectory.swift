@@ -77,6 +77,12 @@ package struct DataDirectory: Sendable {
     try syncFolder(parent)
   }
 
+  /// - Throws: `Failure` if it may be there, and this user has no right to see it.
+  package func requireReadable() throws(Failure) {
+    guard access(path, R_OK) != 0, errno == EACCES || errno == EPERM else { return }
+    throw Failure("no right to read \(path): run as root (sudo muster ...)")
+  }
+
   package func exists(_ file: String) -> Bool {
     FileStatus(file) != nil
   }

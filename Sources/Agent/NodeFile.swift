@@ -84,3 +84,14 @@ package enum JSON {
     }
   }
 }
+
+extension DataDirectory {
+  /// A control-plane node was started here and has no log, and no change is under way that would
+  /// give it one.
+  var lacksLog: Bool {
+    guard let file = try? NodeFile.load(self), file.role == .controlPlane, file.departed == nil
+    else { return false }
+    return ![newLog, newIdentity, joinIntent, leaveIntent].contains { exists($0) }
+      && !exists(log + "/data.mdb")
+  }
+}

@@ -18,6 +18,8 @@ package struct Repair: Sendable {
   private let identity: LogIdentity
   private let found: LogExamination
   private let promised: Witness
+  /// Through which index events are known to stay.
+  private let committed: UInt64
   /// The last index that this node is known to have held.
   private let reached: UInt64
   /// Names of the other control-plane nodes, as of the events that are right.
@@ -27,6 +29,7 @@ package struct Repair: Sendable {
   /// - Throws: `Failure` if an agent runs there, if there is no log to look at, or if what it
   ///   promised cannot be told any more.
   package init(of directory: DataDirectory) throws {
+    try directory.requireReadable()
     guard directory.exists(directory.path) else {
       throw Failure("cannot repair \(directory.path): there is no such data dir")
     }
@@ -44,24 +47,32 @@ package struct Repair: Sendable {
         directory.exists(directory.newLog)
           ? "there is nothing to repair: start the agent, it puts the new log in its place"
           : "cannot repair: \(directory.log) is missing, and with it how this node voted, so it "
-            + "must not come back as itself. \(Self.anew(file, directory))", exitCode: 65)
+            + "must not come back as itself: \(Self.anew(file, directory))", exitCode: 65)
     }
     identity = LogIdentity(cluster: cluster.rawValue, node: node.rawValue)
+    if let stranger = directory.stranger(file) {
+      throw Failure(
+        "cannot repair: \(stranger). Nothing was changed; put this node's own log in its place, "
+          + "from \(directory.archive) or from a backup. If there is none: "
+          + Self.anew(file, directory), exitCode: 65)
+    }
     found = try LogExamination.run(directory.log, isWhole: true)
     guard let promised = try Self.promises(directory.log, found) else {
       throw Failure(
         "cannot repair: \(found.damage ?? "the log is damaged"), and how this node voted is lost "
-          + "with it, so it must not come back as itself. \(Self.anew(file, directory))",
+          + "with it, so it must not come back as itself: \(Self.anew(file, directory))",
         exitCode: 65)
     }
     self.promised = promised
+    committed = try found.claim?.commit ?? Self.witness(directory.log)?.commit ?? 0
     reached = promised.commit
     others = try Self.others(directory, through: found.good, node)
   }
 
   private static func anew(_ file: NodeFile, _ directory: DataDirectory) -> String {
-    "Remove it on another node (muster remove-node \(file.name) --force), move \(directory.path) "
-      + "aside and join again; a node that was alone begins anew"
+    "remove it on another node (muster remove-node \(file.name) --force), move \(directory.path) "
+      + "aside and join again; a node that was alone begins anew, where there is an export with "
+      + "its history: muster import FILE --seed\(directory.option)"
   }
 
   /// The votes file covers every vote that was ever sent, so the log is believed only without it:
@@ -69,16 +80,23 @@ package struct Repair: Sendable {
   private static func promises(
     _ log: String, _ found: LogExamination
   ) throws(Failure) -> Witness? {
+    let claim = found.claim
+    guard var promised = try witness(log) ?? claim.map(\.witness) else { return nil }
     do throws(Fault) {
-      let claim = found.claim
-      guard var promised = try EventLog.promises(of: log) ?? claim.map(\.witness) else {
-        return nil
-      }
       // No more than the file has room for: a flipped bit is not a promise.
       let size = try EventLog.dataSize(of: log)
       let last = min(claim?.last ?? 0, found.good.saturatingAdd(UInt64(size / 24)))
       promised.commit = max(promised.commit, claim?.lost ?? 0, last, found.good)
       return promised
+    } catch {
+      throw Failure(error.description, exitCode: error.exitCode)
+    }
+  }
+
+  /// What the votes file says.
+  private static func witness(_ log: String) throws(Failure) -> Witness? {
+    do throws(Fault) {
+      return try EventLog.promises(of: log)
     } catch {
       throw Failure(error.description, exitCode: error.exitCode)
     }
@@ -91,9 +109,7 @@ package struct Repair: Sendable {
       return try IntroductionLetter.load(directory).members.map(\.name)
     }
     var cluster = Cluster()
-    let log = try EventLog.open(directory: directory.log, mode: .readOnly)
-    defer { log.close() }
-    try log.forEach(from: log.firstIndex, through: last) { entry in
+    try DamagedLog(directory: directory.log).forEach(from: 1, through: last) { entry, _ in
       if let problem = cluster.evolve(try RecordedEvent(decoding: entry)) {
         throw Failure("cannot repair: event \(entry.index) has no effect: \(problem)", exitCode: 65)
       }
@@ -111,15 +127,21 @@ package struct Repair: Sendable {
   private var missing: UInt64 { reached - min(reached, found.good) }
 
   private var events: String {
-    found.good == 0 ? "no event" : "events 1 to \(found.good)"
+    found.good == 0
+      ? "no event" : (found.isAtLeast ? "at least " : "") + "events 1 to \(found.good)"
   }
 
   /// The diagnosis, in lines.
   package var text: String {
     var lines = ["log         \(directory.log)"]
     lines.append("damage      \(found.damage ?? "none")")
-    lines.append("whole       \(events), each proven by its hash")
-    let lost = missing == 0 ? "nothing that is known of" : "events \(found.good + 1) to \(reached)"
+    lines.append(
+      "whole       " + (found.good == 0 ? "nothing" : "\(events), each proven by its hash"))
+    // What cannot be opened does not say where it ended.
+    let lost =
+      missing == 0
+      ? "nothing that is known of"
+      : (found.claim == nil ? "at least " : "") + "events \(found.good + 1) to \(reached)"
     lines.append("missing     \(lost)")
     lines.append(
       "promised    term \(promised.term), vote "
@@ -140,8 +162,11 @@ package struct Repair: Sendable {
           + "no vote until it has fetched what is missing from \(others.joined(separator: ", "))."
     }
     guard found.good > 0 else {
-      return "Nothing can be kept, and there is no other control-plane node to fetch it from: "
-        + "restore a backup of the log, or move \(directory.path) aside and begin anew."
+      let path = directory.path
+      return "Nothing can be kept, and there is no other control-plane node to fetch it from. Put "
+        + "a backup of the log in its place; or move \(path) aside, and begin a new cluster with "
+        + "the history that an export or another node's data directory holds: muster import FILE "
+        + "--seed\(directory.option); without either, start the agent there and begin anew."
     }
     return "There is no other control-plane node to fetch what is missing from. With --yes "
       + "--keep-prefix \(events) are kept, and "
@@ -174,7 +199,7 @@ package struct Repair: Sendable {
     do {
       try EventLog.rebuild(
         directory.log, as: directory.newLog, of: identity, through: found.good,
-        promised: promised, isSettled: keepsPrefix)
+        committed: committed, promised: promised, isSettled: keepsPrefix)
     } catch let fault as Fault {
       throw Failure(fault.description, exitCode: fault.exitCode)
     }

@@ -68,12 +68,7 @@ package struct Seeding {
     guard file.role == .controlPlane else {
       throw refusal(directory, "\(file.name) is a worker of cluster \(file.cluster)")
     }
-    let log: EventLog
-    do throws(Fault) {
-      log = try EventLog.open(directory: directory.log, mode: .readOnly)
-    } catch {
-      throw Failure(error.description, exitCode: error.exitCode)
-    }
+    let log = try LogReading.open(directory.log)
     defer { log.close() }
     let history = History(LogSource(log))
     let state = try history.state(at: history.head)

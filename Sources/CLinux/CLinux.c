@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -107,3 +108,25 @@ int clinux_child_ended(pid_t child) {
 int clinux_exchange(const char *one, const char *other) {
   return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
 }
+
+static char damage[4096];
+static char unfinished[4096];
+
+static void tell_of_damage(int signal) {
+  (void)signal;
+  // Only what may be called whatever was interrupted.
+  ssize_t written = write(STDERR_FILENO, damage, strlen(damage));
+  (void)written;
+  if (unfinished[0] != 0) unlink(unfinished);
+  _exit(65);
+}
+
+void clinux_tell_of_damage(const char *text) {
+  struct sigaction action = {.sa_handler = tell_of_damage};
+  strncpy(damage, text, sizeof damage - 1);
+  sigaction(SIGSEGV, &action, NULL);
+  sigaction(SIGBUS, &action, NULL);
+  sigaction(SIGABRT, &action, NULL);
+}
+
+void clinux_unfinished(const char *path) { strncpy(unfinished, path, sizeof unfinished - 1); }

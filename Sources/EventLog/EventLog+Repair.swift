@@ -1,4 +1,5 @@
 import Glibc
+import LMDB
 package import Raft
 import Synchronization
 
@@ -9,6 +10,11 @@ extension EventLog {
   /// Nothing is written. An answer covers every vote that was ever sent.
   package static func promises(of directory: String) throws(Fault) -> Witness? {
     try WitnessSlots.read(LogFiles(directory: directory).witness)?.witness
+  }
+
+  /// Whose log it is, by the file beside its pages.
+  package static func identity(of directory: String) throws(Fault) -> LogIdentity {
+    try LogFiles(directory: directory).readIdentity()
   }
 
   /// Bytes of the file that holds the entries; 0 if it is missing.
@@ -47,7 +53,9 @@ extension EventLog {
       Summary(
         tip: try log.store.tip(), bootNumber: log.bootNumber,
         finding: try log.store.unsettledFinding()))
-    return try log.verify(scope, progress: progress)
+    let found = try log.verify(scope, progress: progress)
+    try log.store.touchWhatAStartReads()
+    return found
   }
 
   /// Makes a new log of the same identity with the entries that a damaged one holds through `last`,
@@ -55,16 +63,14 @@ extension EventLog {
   /// - Parameters:
   ///   - identity: whose log it is.
   ///   - last: 0 if none can be kept; then the old log is not even opened.
+  ///   - committed: through which index it is known that the entries stay.
   ///   - promised: what the old log has promised, by the votes file and by what it held.
   ///   - isSettled: nothing is missing, or nobody has it: the new log may vote at once.
   package static func rebuild(
     _ old: String, as new: String, of identity: LogIdentity, through last: Index,
-    promised: Witness, isSettled: Bool
+    committed: Index, promised: Witness, isSettled: Bool
   ) throws {
-    let source =
-      last == 0 ? nil : try EventLog.open(directory: old, mode: .readOnly, expecting: identity)
-    defer { source?.close() }
-    let base = source?.tip.base ?? .genesis
+    let base = LogBase.genesis
     guard base.index + 1 == identity.firstIndex else {
       throw Fault.damaged(
         "rebuild", old, "it began from a state at index \(identity.firstIndex - 1), now lost")
@@ -72,12 +78,14 @@ extension EventLog {
     try EventLog.create(directory: new, identity: identity, base: base, promised: promised)
     let target = try EventLog.open(directory: new, mode: .readWrite, expecting: identity)
     defer { target.close() }
-    try source?.forEach(from: identity.firstIndex, through: last) { entry in
-      target.submit(LogWrite(entries: [entry]))
-      return target.failure == nil
+    if last > 0 {
+      try DamagedLog(directory: old).forEach(from: identity.firstIndex, through: last) { entry, _ in
+        target.submit(LogWrite(entries: [entry]))
+        return target.failure == nil
+      }
     }
     var state = target.hardState
-    state.commit = min(last, max(source?.hardState.commit ?? 0, base.index))
+    state.commit = min(last, committed)
     try target.writeAndWait(LogWrite(hardState: state, settlesFindings: isSettled))
     guard target.lastIndex == max(last, base.index) else {
       throw Fault.damaged("rebuild", old, "it ends at \(target.lastIndex), not at \(last)")
@@ -92,5 +100,21 @@ extension EventLog {
     // Closing writes what waits.
     close()
     try outcome.withLock { $0 }?.get()
+  }
+}
+
+extension LogStore {
+  /// The newest checkpoint and everything in `meta`: their sizes, too, are as the pages have them.
+  fileprivate func touchWhatAStartReads() throws(Fault) {
+    _ = try checkpoint(atOrBefore: .max) { _, bytes in bytes.bytes() }
+    try read("read the facts of") { transaction in
+      try transaction.withCursor(on: meta) { cursor in
+        var isThere = try cursor.move(to: .first)
+        while isThere {
+          _ = cursor.value
+          isThere = try cursor.move(to: .next)
+        }
+      }
+    }
   }
 }

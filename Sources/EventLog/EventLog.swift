@@ -52,6 +52,9 @@ package final class EventLog: StableLog, Sendable {
 
   deinit { close() }
 
+  /// The most bytes a file may have unless told otherwise.
+  package static let defaultMapSize = 16 << 30
+
   /// Opens a log, after looking at everything that can be looked at before its pages are trusted.
   /// `.readWrite` raises the boot number, durably.
   /// - Parameters:
@@ -62,7 +65,7 @@ package final class EventLog: StableLog, Sendable {
   ///   `.diskFull` or `.syncFailed` (raising the boot number).
   package static func open(
     directory: String, mode: Mode, expecting identity: LogIdentity? = nil,
-    mapSize: Int = 16 << 30
+    mapSize: Int = defaultMapSize
   ) throws(Fault) -> EventLog {
     let files = LogFiles(directory: directory)
     let found = try files.readIdentity()
@@ -207,11 +210,18 @@ package final class EventLog: StableLog, Sendable {
       let end = next.addingReportingOverflow(Index(batch))
       let limit = min(end.overflow ? .max : end.partialValue, last == .max ? .max : last + 1)
       found.removeAll(keepingCapacity: true)
-      _ = try store.run(from: next, to: limit, maxBytes: 1 << 20, after: hash) {
-        found.append(($0, $1))
+      var damage: Fault?
+      do throws(Fault) {
+        _ = try store.run(from: next, to: limit, maxBytes: 1 << 20, after: hash) {
+          found.append(($0, $1))
+        }
+      } catch {
+        damage = error
       }
-      guard let newest = found.last else { return }
+      // Those before the damage are handed out.
       for (entry, hash) in found where try !body(entry, hash) { return }
+      if let damage { throw damage }
+      guard let newest = found.last else { return }
       (next, hash) = (newest.entry.index + 1, newest.hash)
     }
   }

@@ -61,9 +61,9 @@ package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
     case .syncFailed:
       "The last write may or may not be on the disk, so this process must end: check the disk, "
         + "then start again; the log is verified at the start."
-    case .damaged:
-      "Keep the files as they are; muster repair, on the stopped node, says what can be done."
-    case .foreign: "Check the directory that was given."
+    case .damaged: Self.adviceOnDamage
+    case .foreign:
+      "Put the log that belongs there in its place, from the archive beside it or from a backup."
     case .permission: "Run as the user who owns it, or correct its owner and mode."
     case .inUse: "Stop what uses it, or choose another directory."
     case .other: "Correct this and try again."
@@ -72,6 +72,10 @@ package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension Fault {
+  /// What to do next where a log is damaged.
+  package static let adviceOnDamage =
+    "Keep the files as they are; muster repair, on the stopped node, says what can be done."
+
   /// A system call that just failed; reads `errno`.
   static func system(_ operation: String, _ subject: String) -> Fault {
     let code = errno

@@ -1,4 +1,5 @@
 import Glibc
+import LMDB
 
 /// The files of a log's directory besides LMDB's pages, and the order in which they become durable.
 struct LogFiles: Sendable {
@@ -38,6 +39,11 @@ struct LogFiles: Sendable {
       throw .damaged("open", directory, "data.mdb is missing")
     }
     if size < 8192 { throw .damaged("open", directory, "data.mdb has only \(size) bytes") }
+    // Opening would ask for as much address space.
+    if let used = Environment.usedSize(ofFile: data), let now = try Self.size(of: data), used > now
+    {
+      throw .damaged("open", directory, "data.mdb has \(now) bytes, its last page ends at \(used)")
+    }
   }
 
   /// Gives the lock file its blocks: on a full disk LMDB would end the process with SIGBUS.

@@ -4,7 +4,7 @@ package import Raft
 
 /// What a node must never forget, as kept outside LMDB too: one flipped bit in a meta page of LMDB
 /// silently undoes the last commit, and a voter that forgets its vote may vote twice.
-package struct Witness: Equatable, Sendable {
+package struct Witness: Equatable, Sendable, CustomStringConvertible {
   package var term: Term
   package var vote: PeerID
   /// The log reached at least to here.
@@ -24,10 +24,15 @@ package struct Witness: Equatable, Sendable {
     self.commit = commit
     self.boot = boot
   }
+
+  package var description: String {
+    "term \(term), vote \(vote == 0 ? "for nobody" : "for \(hex(vote))"), committed \(commit), "
+      + "boot \(boot)"
+  }
 }
 
 /// Where log and witness did not agree at opening. The higher of both has been taken.
-package enum OpenFinding: Equatable, Sendable {
+package enum OpenFinding: Equatable, Sendable, CustomStringConvertible {
   /// There was no readable witness; there is one again.
   case witnessMissing
   /// The process died between writing the one and the other: nothing was lost.
@@ -41,6 +46,19 @@ package enum OpenFinding: Equatable, Sendable {
   package var lostUpTo: Index? {
     if case .logBehind(let log, let witness, _) = self { return max(log.commit, witness.commit) }
     return nil
+  }
+
+  package var description: String {
+    switch self {
+    case .witnessMissing: "the votes file was missing or unreadable; it was made anew"
+    case .witnessBehind(let log, let witness):
+      "the votes file was behind, as after a crash, and nothing is lost: \(log) in the log, "
+        + "\(witness) in the file"
+    case .logBehind(let log, let witness, let last):
+      "the log has forgotten what it had made durable, as after putting back an old copy: it ends "
+        + "at \(last) with \(log), the votes file has \(witness). This node does not vote before "
+        + "it holds that again"
+    }
   }
 
   /// Whether this node may have forgotten a vote or entries that it acknowledged.

@@ -22,25 +22,46 @@ package struct Examination: Sendable {
   package private(set) var checks: [Check] = []
   package var isGood: Bool { !checks.contains { $0.isGood == false } }
 
-  /// - Parameter log: the node's log itself, whose pages, commit index and stored states are then
-  ///   checked too.
-  package init(_ history: History, log: EventLog? = nil) {
-    let range = "\(history.first)..\(history.head)"
-    if let log {
+  /// - Parameters:
+  ///   - log: the node's log itself, whose pages, commit index and stored states are then checked
+  ///     too.
+  ///   - damage: what is known to be wrong behind the end of the history.
+  ///   - option: what another command needs to read the same.
+  package init(
+    _ history: History, log: EventLog? = nil, damage: String? = nil, option: String = ""
+  ) {
+    var last = history.head
+    func found(_ damage: String) -> (Bool?, String) {
+      let readable =
+        last == 0
+        ? "no event can be read"
+        : "events 1 to \(last) can be read: muster events ..\(last)\(option)"
+      return (
+        false, "\(damage); \(readable); muster repair, on the stopped node, says what can be done"
+      )
+    }
+    if let damage {
+      add("pages and chain") { found(damage) }
+    } else if let log {
       add("pages and chain") {
-        let found = try log.verify()
-        if let damage = found.damage { return (false, "damaged at \(damage)") }
-        return (true, "\(counted(found.checked, "entry", "entries")), every hash computed anew")
+        let verified = try log.verify()
+        if let damage = verified.damage {
+          last = min(last, verified.lastIndex)
+          return found("damaged at \(damage)")
+        }
+        return (true, "\(counted(verified.checked, "entry", "entries")), every hash computed anew")
       }
     } else {
       checks.append(
         Check(name: "chain", isGood: true, words: "every hash computed anew at opening"))
     }
+    if last < history.first, last < history.head || damage != nil { return }
+    let range = "\(history.first)..\(last)"
     var times = (first: Timestamp?.none, last: Timestamp?.none, terms: UInt64(0))
     add("events") {
       var kinds: [String: Int] = [:]
       var next = history.first
-      try history.forEachEvent(from: history.first, through: history.head) { recorded in
+      try history.forEachEvent(from: history.first, through: last) { recorded in
         guard recorded.index == next else {
           throw HistoryFault(index: next, text: "it is missing")
         }
@@ -63,7 +84,7 @@ package struct Examination: Sendable {
       guard try history.knowsState(at: history.first - 1) else {
         return (nil, "not folded: this history begins at index \(history.first)")
       }
-      let rebuilt = try Rebuild(history)
+      let rebuilt = try Rebuild(history, through: last)
       if let difference = rebuilt.difference { return (false, difference) }
       let stored = rebuilt.storedStates
       return (
@@ -138,15 +159,22 @@ package struct ReplicaComparison: Sendable {
     package var hash: String?
     package var digest: String?
     package var problem: String?
+    /// Through which index it computed every hash anew; nil if it was not asked to or does not know
+    /// how.
+    package var verified: UInt64?
+    /// What it found wrong with its log.
+    package var damage: String?
     package init(
       name: String, last: UInt64? = nil, hash: String? = nil, digest: String? = nil,
-      problem: String? = nil
+      problem: String? = nil, verified: UInt64? = nil, damage: String? = nil
     ) {
       self.name = name
       self.last = last
       self.hash = hash
       self.digest = digest
       self.problem = problem
+      self.verified = verified
+      self.damage = damage
     }
   }
   /// The lowest of their last indexes.
@@ -171,6 +199,25 @@ package struct ReplicaComparison: Sendable {
     let majority = votes.filter { $0.value == most }
     guard majority.count == 1, let right = majority.first?.key else { return answers.map(\.0) }
     return answers.filter { $0.1 != right }.map(\.0)
+  }
+
+  /// What the replicas found when they computed their hashes anew; nil if none did.
+  package var proof: Examination.Check? {
+    let proven = replicas.filter { $0.verified != nil && $0.damage == nil }
+    let damaged = replicas.compactMap { replica in
+      replica.damage.map {
+        "the log of \(replica.name) is damaged: \($0); muster repair there, on the stopped node, "
+          + "says what can be done"
+      }
+    }
+    let others = replicas.filter { $0.hash != nil && $0.verified == nil }.map { replica in
+      "\(replica.name) compared what it has stored only: its version does not compute it anew"
+    }
+    guard !proven.isEmpty || !damaged.isEmpty else { return nil }
+    let good = "every hash computed anew by " + proven.map(\.name).joined(separator: " ")
+    return Examination.Check(
+      name: "chains", isGood: damaged.isEmpty ? (others.isEmpty ? true : nil) : false,
+      words: (damaged + (proven.isEmpty ? [] : [good]) + others).joined(separator: "; "))
   }
 
   package var check: Examination.Check {

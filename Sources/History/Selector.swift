@@ -258,6 +258,14 @@ package struct SelectorRange: Hashable, Sendable {
     (self.from, self.to, self.reversed) = (from, to, reversed)
   }
 
+  /// Whether its end does not move as events are added.
+  package var isBeforeHead: Bool {
+    switch to {
+    case nil, .head, .newest: false
+    default: true
+    }
+  }
+
   /// The indexes meant, both included; empty (`lower` above `upper`) where no event lies between.
   /// - Throws: `Unanswerable` if an end lies outside of the history, or the ends are reversed.
   package func indexes(

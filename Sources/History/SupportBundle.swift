@@ -18,22 +18,66 @@ package struct SupportBundle: Sendable {
   private let made: Timestamp
   /// What it holds and what was taken out of it, in words.
   package private(set) var manifest: String
+  /// What is wrong with the history; nil if nothing is.
+  package private(set) var problem: String?
 
   /// - Parameters:
   ///   - log: for what only a log has; nil for a file.
+  ///   - damage: what is known to be wrong behind the end of the history.
   ///   - made: the time of its making.
   ///   - version: of the program.
   /// - Throws: as the history does; what is damaged is told in the archive instead where it can be.
   package init(
-    _ history: History, log: EventLog?, isRedacted: Bool, made: Timestamp, version: String
+    _ history: History, log: EventLog?, damage: String? = nil, isRedacted: Bool, made: Timestamp,
+    version: String
   ) throws {
     self.made = made
     manifest = ""
+    problem = damage
+    let examined = Examination(history, log: log, damage: damage)
+    if history.first <= history.head {
+      do {
+        try describe(history, isRedacted)
+      } catch  where Self.isDamage(error) {
+        problem = problem ?? (isRedacted ? Self.silence : "\(error)")
+      }
+    }
+    if !examined.isGood { problem = problem ?? "muster verify finds it wrong" }
+    add(
+      "verify.txt", "what muster verify finds in the original",
+      isRedacted && !examined.isGood ? Self.silence + "\n" : examined.text)
+    let place =
+      history.first <= history.head ? "events \(history.first)..\(history.head)" : "no event"
+    var text = "muster support archive, made \(made.rfc3339) by muster \(version)\n"
+    text += "\(place) of cluster \(history.source.cluster), log of node \(history.source.node)\n"
+    if let problem { text += "DAMAGED: \(problem)\n" }
+    text +=
+      "taken out: "
+      + (isRedacted
+        ? "\(Redaction.words) (addresses are replaced, each by the same one everywhere)"
+        : "nothing; addresses and reasons are in it (--redact takes them out)") + "\n"
+    text += "names of nodes and actors are in it; secrets and keys are not, since no log has them\n"
+    text += "holds\n"
+    for file in files { text += "  \(file.name)  \(file.bytes.count) bytes  \(file.words)\n" }
+    manifest = text
+    files.insert(File(name: "MANIFEST.txt", words: "", bytes: Array(text.utf8)), at: 0)
+  }
+
+  private static let silence = "FAILED: see muster verify on the node"
+
+  private static func isDamage(_ error: any Error) -> Bool {
+    switch error {
+    case let fault as Fault: fault.kind == .damaged
+    case let unanswerable as Unanswerable: unanswerable.exitCode == 65
+    default: error is HistoryFault
+    }
+  }
+
+  private mutating func describe(_ history: History, _ isRedacted: Bool) throws {
     var export: [UInt8] = []
     try history.export(redaction: isRedacted ? Redaction() : nil) { export += $0 }
     let source = try ExportSource(export, name: "history.muster")
     let shown = History(source)
-    let examined = Examination(history, log: log)
     let state = try shown.state(at: shown.head)
     add("history.muster", "all events, for muster ... --file", export)
     var events = EventText(isJSON: false).header ?? ""
@@ -48,26 +92,8 @@ package struct SupportBundle: Sendable {
     }
     add(
       "why-ha.txt", "what high availability rests on", (try Why(shown, "ha", at: shown.head)).text)
-    let words = examined.text
-    let isSilent = isRedacted && !examined.isGood
-    add(
-      "verify.txt", "what muster verify finds in the original",
-      isSilent ? "FAILED: see muster verify on the node\n" : words)
     let page = try TimelinePage(shown, option: " --file history.muster")
     add("timeline.html", "the history as a page", page.html)
-    let place = "\(shown.first)..\(shown.head) of cluster \(history.source.cluster)"
-    var text = "muster support archive, made \(made.rfc3339) by muster \(version)\n"
-    text += "events \(place), log of node \(history.source.node)\n"
-    text +=
-      "taken out: "
-      + (isRedacted
-        ? "\(Redaction.words) (addresses are replaced, each by the same one everywhere)"
-        : "nothing; addresses and reasons are in it (--redact takes them out)") + "\n"
-    text += "names of nodes and actors are in it; secrets and keys are not, since no log has them\n"
-    text += "holds\n"
-    for file in files { text += "  \(file.name)  \(file.bytes.count) bytes  \(file.words)\n" }
-    manifest = text
-    files.insert(File(name: "MANIFEST.txt", words: "", bytes: Array(text.utf8)), at: 0)
   }
 
   private mutating func add(_ name: String, _ words: String, _ text: String) {

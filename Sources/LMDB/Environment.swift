@@ -103,6 +103,8 @@ package final class Environment: Sendable {
           "mdb_env_set_maxreaders")
         try check(
           mdb_env_set_maxdbs(handle, UInt32(clamping: options.maxTables)), "mdb_env_set_maxdbs")
+        // Whoever only reads has a better word for it than the place in LMDB's source.
+        if options.isReadOnly { mdb_env_set_assert(handle) { _, _ in abort() } }
         let flags = UInt32(MDB_NOTLS) | (options.isReadOnly ? UInt32(MDB_RDONLY) : 0)
         try check(mdb_env_open(handle, directory, flags, 0o600), "mdb_env_open")
         return (handle, mapSize)

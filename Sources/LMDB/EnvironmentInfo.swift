@@ -17,11 +17,41 @@ package struct EnvironmentInfo: Equatable, Sendable {
   package let readers: Int
   package let maxReaders: Int
 
-  /// Bytes that the pages up to the last one take.
-  package var usedSize: Int { (lastPage + 1) * pageSize }
+  /// Bytes that the pages up to the last one take; `Int.max` if no file has as many.
+  package var usedSize: Int { Self.size(lastPage: lastPage, pageSize: pageSize) }
+
+  /// The number is as the file has it, and a flipped bit makes it negative.
+  static func size(lastPage: Int, pageSize: Int) -> Int {
+    let (size, isTooLarge) = (lastPage &+ 1).multipliedReportingOverflow(by: pageSize)
+    return isTooLarge || lastPage < 0 ? .max : size
+  }
 }
 
 extension Environment {
+  /// Bytes that the pages of a data file take, as its newer meta page says, which opening believes
+  /// and maps; nil if it has no meta page.
+  package static func usedSize(ofFile path: String) -> Int? {
+    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { Glibc.close(descriptor) }
+    // A page's head (16 bytes), then magic and version (8), address and map size (16), two tables
+    // (48 each, the first one begins with the size of a page), last page, transaction.
+    func meta(at offset: Int) -> (pageSize: Int, lastPage: Int, transaction: UInt)? {
+      var bytes = [UInt8](repeating: 0, count: 152)
+      guard pread(descriptor, &bytes, bytes.count, off_t(offset)) == bytes.count else { return nil }
+      return bytes.withUnsafeBytes {
+        (
+          Int($0.loadUnaligned(fromByteOffset: 40, as: UInt32.self)),
+          $0.loadUnaligned(fromByteOffset: 136, as: Int.self),
+          $0.loadUnaligned(fromByteOffset: 144, as: UInt.self)
+        )
+      }
+    }
+    guard let first = meta(at: 0), let second = meta(at: first.pageSize) else { return nil }
+    let newer = second.transaction > first.transaction ? second : first
+    return EnvironmentInfo.size(lastPage: newer.lastPage, pageSize: first.pageSize)
+  }
+
   package func info() throws(LMDBError) -> EnvironmentInfo {
     try enter()
     defer { leave() }

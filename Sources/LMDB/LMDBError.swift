@@ -28,7 +28,10 @@ package struct LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
   package var isNotFound: Bool { code == MDB_NOTFOUND }
   /// The file is not a database, of another version, or its pages contradict each other.
   package var isDamage: Bool {
-    [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH].contains(code)
+    [
+      MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL,
+      MDB_INCOMPATIBLE, MDB_BAD_TXN, MDB_BAD_VALSIZE,
+    ].contains(code)
   }
 }
 

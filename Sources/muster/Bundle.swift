@@ -23,13 +23,20 @@ struct Bundle: AsyncParsableCommand {
   var dryRun = false
 
   func run() async throws {
-    let past = try await origin.open()
+    let past = try await origin.open(first: .whole)
     let bundle = try SupportBundle(
-      past.history, log: past.log, isRedacted: redact, made: past.now, version: Version.program)
+      past.history, log: past.log, damage: past.damage, isRedacted: redact, made: past.now,
+      version: Version.program)
     Terminal.note(bundle.manifest)
-    guard !dryRun else { return }
-    let file = try NewFile(target)
-    try bundle.write { try file.write($0) }
-    try file.finish()
+    if !dryRun {
+      let file = try NewFile(target)
+      try bundle.write { try file.write($0) }
+      try file.finish()
+    }
+    if let problem = bundle.problem {
+      throw Failure(
+        "the history is damaged: \(problem). The archive holds what could be read of it; see "
+          + "muster verify\(origin.words)", exitCode: 65)
+    }
   }
 }

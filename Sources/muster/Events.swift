@@ -67,7 +67,17 @@ struct Events: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let past = try await origin.open()
+    let past = try await origin.open(first: .quick)
+    do {
+      try await show(past)
+    } catch {
+      throw past.explained(error)
+    }
+    // Whoever named an end that lies before the damage has all of it.
+    if let cut = past.cut, !(range?.isBeforeHead ?? false) { throw cut }
+  }
+
+  private func show(_ past: Chronicle) async throws {
     let history = past.history
     var filter = EventFilter(type: type, node: node, actor: actor)
     if let range { (filter.from, filter.to) = try past.indexes(range) }

@@ -10,6 +10,10 @@ struct ExamineLog: ParsableCommand {
 
   @Argument var directory: String
   @Flag(help: "Compute every hash anew.") var whole = false
+  @Flag(help: "Say of every entry that it is right.") var each = false
 
-  func run() { LogExamination.perform(directory: directory, isWhole: whole) }
+  func run() {
+    if each { return LogExamination.performEach(directory: directory) }
+    LogExamination.perform(directory: directory, isWhole: whole)
+  }
 }

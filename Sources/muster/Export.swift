@@ -27,8 +27,13 @@ struct Export: AsyncParsableCommand {
     let (low, high) = try past.indexes(range)
     guard low <= high else { throw Unanswerable("no event lies in that range") }
     let file = try NewFile(target)
-    let header = try history.export(low...high, redaction: redact ? Redaction() : nil) {
-      try file.write($0)
+    let header: ExportHeader
+    do {
+      header = try history.export(low...high, redaction: redact ? Redaction() : nil) {
+        try file.write($0)
+      }
+    } catch {
+      throw past.explained(error)
     }
     try file.finish()
     Terminal.note(

@@ -17,7 +17,9 @@ struct HistoryOrigin: ParsableArguments {
   /// What another command needs to read the same, with a space before it.
   var words: String { file.map { " --file \(shellQuoted($0))" } ?? agent.directory.option }
 
-  func open() async throws -> Chronicle { try await Chronicle.open(agent.directory, file: file) }
+  func open(first look: Chronicle.Look = .none) async throws -> Chronicle {
+    try await Chronicle.open(agent.directory, file: file, first: look)
+  }
 }
 
 /// How to print what was found.

@@ -16,12 +16,12 @@ final class NewFile {
   /// - Throws: `Failure` if it is there already or cannot be made.
   init(_ path: String) throws(Failure) {
     let opened =
-      path == "-"
-      ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    // Before all is initialised: a file that was there already must not meet `deinit`.
+      path == "-" ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    // Before there is an object: its end would remove what is there.
     guard opened >= 0 else { throw Self.failure(path) }
     self.path = path
     descriptor = opened
+    if path != "-" { LogReading.writes(path) }
   }
 
   func write(_ bytes: [UInt8]) throws(Failure) {
@@ -45,10 +45,14 @@ final class NewFile {
   deinit {
     guard path != "-" else { return }
     close(descriptor)
+    LogReading.writes(nil)
     if !isDone { unlink(path) }
   }
 
   private static func failure(_ path: String) -> Failure {
-    Failure("cannot write \(path): \(String(cString: strerror(errno)))")
+    if errno == EEXIST {
+      return Failure("cannot write \(path): it exists already; choose another name")
+    }
+    return Failure("cannot write \(path): \(String(cString: strerror(errno)))")
   }
 }

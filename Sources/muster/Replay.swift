@@ -37,7 +37,7 @@ struct Replay: AsyncParsableCommand {
     } else if live != nil {
       text += "identical with the agent's views at index \(rebuilt.last)\n"
     } else {
-      text += "no agent to compare with\n"
+      text += "no agent of this version to compare with\n"
     }
     output.print(text, rebuilt.document)
     if rebuilt.difference != nil { throw ExitCode(65) }
@@ -45,6 +45,8 @@ struct Replay: AsyncParsableCommand {
 
   private func digests(_ past: Chronicle) async -> DigestsAnswer? {
     guard past.position != nil else { return nil }
-    return try? await origin.agent.client.call("GET", "/v1/log/digests", timeout: .seconds(10))
+    let live: DigestsAnswer? = try? await origin.agent.client.call(
+      "GET", "/v1/log/digests", timeout: .seconds(10))
+    return live?.isComparable == true ? live : nil
   }
 }

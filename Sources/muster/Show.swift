@@ -15,9 +15,15 @@ struct Show: AsyncParsableCommand {
   var selector = Selector.head(back: 0)
 
   func run() async throws {
-    let past = try await origin.open()
-    let index = try past.index(selector)
-    let showing = try Showing(past.history, index: index)
-    output.print(showing.text, showing.document)
+    let past = try await origin.open(first: .quick)
+    do {
+      let index = try past.index(selector)
+      let showing = try Showing(past.history, index: index)
+      output.print(showing.text, showing.document)
+    } catch {
+      throw past.explained(error)
+    }
+    // What it caused may lie behind the damage.
+    if let cut = past.cut { throw cut }
   }
 }

@@ -96,8 +96,8 @@ import Testing
     for (name, isSettled) in [("behind", false), ("settled", true)] {
       let path = directory.path + "/" + name
       try EventLog.rebuild(
-        directory.log, as: path, of: identity, through: 70, promised: promised,
-        isSettled: isSettled)
+        directory.log, as: path, of: identity, through: 70, committed: 60,
+        promised: promised, isSettled: isSettled)
       let new = try EventLog.open(directory: path, mode: .readWrite, expecting: identity)
       #expect(new.lastIndex == 70)
       #expect(try new.chainHash(at: 70) == hash)
@@ -110,7 +110,8 @@ import Testing
     // Nothing can be kept: the promise is.
     let path = directory.path + "/empty"
     try EventLog.rebuild(
-      directory.log, as: path, of: identity, through: 0, promised: promised, isSettled: false)
+      directory.log, as: path, of: identity, through: 0, committed: 60,
+      promised: promised, isSettled: false)
     let empty = try EventLog.open(directory: path, mode: .readWrite, expecting: identity)
     #expect(empty.lastIndex == 0)
     #expect(empty.hardState == HardState(term: 4, vote: 3, commit: 0))
@@ -219,6 +220,9 @@ import Testing
     #expect(again.bootNumber == 3)
     #expect(again.lastIndex == 100)
     #expect(again.hardState == HardState(term: 7, vote: 2, commit: 100))
+    let words = again.findings.first.map { "\($0)" } ?? ""
+    #expect(
+      words.contains("it ends at 100 with term 1") && !words.contains("logBehind"), "\(words)")
     guard case .logBehind(let log, let witness, 100) = again.findings.first else {
       Issue.record("found \(again.findings)")
       return

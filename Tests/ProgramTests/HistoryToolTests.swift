@@ -49,6 +49,22 @@ extension Program {
       }
     }
 
+    @Test("A file that is there is not touched by what would write one, whatever fails")
+    func existingTarget() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        let path = stage.folder.appendingPathComponent("there").path
+        for command in ["export", "bundle", "timeline"] {
+          try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
+          let outcome = try await node.run(command, path)
+          #expect(outcome.code == 1, "\(outcome)")
+          #expect(outcome.err.contains("exists already; choose another name"), "\(outcome)")
+          #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious", "\(command)")
+          try FileManager.default.removeItem(atPath: path)
+        }
+      }
+    }
+
     @Test("A follower misses nothing and repeats nothing while the agent is killed and comes back")
     func follow() async throws {
       try await onStage { stage in

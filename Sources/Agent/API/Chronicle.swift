@@ -7,6 +7,7 @@ import FoundationEssentials
 package import History
 package import Membership
 import Projections
+import Transport
 
 /// A history that was opened for one command.
 package struct Chronicle: Sendable {
@@ -17,34 +18,111 @@ package struct Chronicle: Sendable {
   package let directory: DataDirectory?
   /// What the running agent says; nil if none runs.
   package let position: LogPosition?
+  /// What is wrong with the log, where another process found it; the history then ends before it.
+  package private(set) var damage: String?
+
+  /// Whether another process looks at a log before this one reads it.
+  package enum Look: Sendable {
+    case none
+    /// As an agent does at its start, unless one runs, which did so.
+    case quick
+    /// At every hash.
+    case whole
+  }
 
   /// Opens what is meant.
   /// - Parameters:
   ///   - file: an exported file, or a folder that holds a log; nil for the node's own log.
+  ///   - look: whether the events before a damage will do.
   /// - Throws: `Failure`, `Unanswerable`; `NotRunning` if there is neither an agent nor a log.
   package static func open(
-    _ directory: DataDirectory, file: String? = nil
+    _ directory: DataDirectory, file: String? = nil, first look: Look = .none
   ) async throws -> Chronicle {
-    guard let file else { return try await open(directory) }
+    guard let file else { return try await open(directory, first: look) }
     let folder = DataDirectory(file)
-    if folder.exists(folder.path + "/data.mdb") { return try open(log: folder.path, named: file) }
-    if folder.exists(folder.log) { return try open(log: folder.log, named: file) }
+    try folder.requireReadable()
+    for path in [folder.path, folder.log] where folder.exists(path + "/identity") {
+      if path == folder.path, folder.exists(folder.nodeFile) { continue }
+      if let found = try damaged(path, look, named: file, nil) { return found }
+      return try open(log: path, named: file)
+    }
+    if FileStatus(folder.path)?.kind == .folder {
+      throw Failure(
+        "cannot read \(file): the folder holds no log (files identity and data.mdb, in it or in "
+          + "its folder log)")
+    }
     return Chronicle(
       history: History(try ExportSource(path: file)), log: nil, directory: nil, position: nil)
   }
 
-  private static func open(_ directory: DataDirectory) async throws -> Chronicle {
+  /// What can be read of a log, if another process finds it damaged.
+  private static func damaged(
+    _ path: String, _ look: Look, named name: String, _ directory: DataDirectory?
+  ) throws -> Chronicle? {
+    guard look != .none else { return nil }
+    let found = try LogExamination.run(path, isWhole: look == .whole)
+    guard let damage = found.damage else { return nil }
+    LogReading.begins(path)
+    return Chronicle(
+      history: History(try DamagedSource(path, through: found.good, name: name)), log: nil,
+      directory: directory, position: nil, damage: damage)
+  }
+
+  /// Says whose log lies in the node's place, if it is not the node's.
+  package var stranger: String? {
+    guard let directory, let file = try? NodeFile.load(directory) else { return nil }
+    return directory.stranger(file)
+  }
+
+  /// Why the history ends before the log does; nil if it does not.
+  package var cut: Failure? {
+    damage.map { damage in
+      Failure(
+        "the log of \(history.source.name) is damaged: \(damage). \(readable(history.head)) "
+          + Fault.adviceOnDamage, exitCode: 65)
+    }
+  }
+
+  /// What ended the reading of this history, with what can be read of it.
+  package func explained(_ error: any Error) -> any Error {
+    if let cut { return cut }
+    guard let fault = error as? Fault, fault.kind == .damaged, let found = try? log?.verify()
+    else { return error }
+    return Failure("\(fault) \(readable(found.lastIndex))", exitCode: 65)
+  }
+
+  private func readable(_ last: UInt64) -> String {
+    let words = directory?.option ?? " --file \(shellQuoted(history.source.name))"
+    guard last > 0 else { return "No event can be read." }
+    return "Events 1 to \(last) can be read: muster events ..\(last)\(words)."
+  }
+
+  private static func open(
+    _ directory: DataDirectory, first look: Look
+  ) async throws -> Chronicle {
+    try directory.requireReadable()
     guard directory.exists(directory.log + "/data.mdb") else {
       if directory.exists(directory.workerState) {
         throw Failure(
           "\(directory.path) is a worker's and keeps no log; run this on a control-plane node, or "
             + "on a file that was exported there (--file)", exitCode: 6)
       }
+      if directory.lacksLog {
+        throw Failure(
+          "cannot read \(directory.path): \(directory.log)/data.mdb is missing, and with it the "
+            + "history of this node. Put the log back from a backup, or see what can be done with: "
+            + "muster repair\(directory.option)", exitCode: 65)
+      }
       throw NotRunning(directory: directory)
     }
     let position = try? await LocalClient(directory).call(
       "GET", "/v1/log", timeout: .seconds(2), as: LogPosition.self)
-    let log = try opened(directory.log)
+    if look == .whole || position == nil,
+      let found = try damaged(directory.log, look, named: directory.path, directory)
+    {
+      return found
+    }
+    let log = try LogReading.open(directory.log)
     // An agent that just took another identity may not be the one whose log this is.
     let isSame = position?.cluster == ClusterID(log.identity.cluster).description
     return Chronicle(
@@ -54,17 +132,9 @@ package struct Chronicle: Sendable {
   }
 
   private static func open(log path: String, named name: String) throws -> Chronicle {
-    let log = try opened(path)
+    let log = try LogReading.open(path)
     return Chronicle(
       history: History(LogSource(log, name: name)), log: log, directory: nil, position: nil)
-  }
-
-  private static func opened(_ path: String) throws(Failure) -> EventLog {
-    do throws(Fault) {
-      return try EventLog.open(directory: path, mode: .readOnly)
-    } catch {
-      throw Failure("\(error)", exitCode: error.exitCode)
-    }
   }
 
   /// The same as of now, or as far as the agent has applied.

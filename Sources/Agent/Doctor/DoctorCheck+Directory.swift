@@ -6,6 +6,11 @@ extension DoctorCheck {
   static let directory = [
     DoctorCheck("DIR-01", "data dir") { facts in
       guard let folder = facts.file("") else {
+        if facts.obstacle != nil {
+          return .fail(
+            "no right to see \(facts.directory): this runs as uid \(facts.user)",
+            fix: "sudo \(facts.muster("doctor"))")
+        }
         return .fail(
           "\(facts.directory) does not exist: no node was started here",
           fix: facts.muster("agent"))

@@ -15,6 +15,8 @@ extension DoctorCheck {
             + " remove the node from its cluster and start with an empty data dir",
           fix: "ls -la \(facts.directory)")
       case .absent: return .skip("a worker keeps no log")
+      case .broken where facts.stranger != nil:
+        return .fail("another node's, see LOG-02", fix: "ls -la \(facts.directory)/log")
       case .broken(let why):
         return .fail("damaged: \(why)", fix: facts.muster("repair"))
       case .hidden(let why): return .skip(why)
@@ -22,13 +24,13 @@ extension DoctorCheck {
     },
     DoctorCheck("LOG-02", "whose log it is") { facts in
       if let unseen = facts.unseen { return unseen }
-      guard let log = facts.log.value, let node = facts.node.value else {
-        return .skip("there is no log, or no node")
-      }
-      guard log.cluster == node.cluster, log.node == node.node else {
+      if let stranger = facts.stranger {
         return .fail(
-          "it is the log of node \(log.node) of cluster \(log.cluster), this is node \(node.node)"
-            + " of \(node.cluster)", fix: "ls -la \(facts.directory) \(facts.directory)/archive")
+          "\(stranger); put this node's own in its place, from the archive or from a backup",
+          fix: "ls -la \(facts.directory) \(facts.directory)/archive")
+      }
+      guard facts.log.value != nil, facts.node.value != nil else {
+        return .skip("there is no log, or no node")
       }
       return .pass("of this node and its cluster")
     },

@@ -49,8 +49,6 @@ struct DoctorFacts: Sendable {
     var fileSize: Int
     var mapSize: Int
     var fill: Double
-    var cluster: String
-    var node: String
   }
   /// A control-plane node as it was reached from here.
   struct Peer: Sendable {
@@ -122,6 +120,8 @@ struct DoctorFacts: Sendable {
   var obstacle: String?
   /// The data dir did not answer in time.
   var isHung = false
+  /// Whose log lies in this node's place, if it is not its own.
+  var stranger: String?
   var archiveBytes = 0
   var filesystem: Filesystem?
   var agent: Process?

@@ -65,7 +65,10 @@ struct DoctorGathering: Sendable {
       ? directory.exists("/run/systemd/timesync/synchronized") : nil
     facts.addresses = ThisMachine.addresses()
     facts.listeners = DoctorProcesses.listeners()
-    guard let own = DoctorFiles.file(directory.path, named: "") else { return facts }
+    guard let own = DoctorFiles.file(directory.path, named: "") else {
+      if errno == EACCES { facts.obstacle = "a folder above it may not be entered" }
+      return facts
+    }
     facts.files = [own]
     guard own.kind == .folder else { return facts }
     guard access(directory.path, R_OK | X_OK) == 0 else {
@@ -88,6 +91,7 @@ struct DoctorGathering: Sendable {
     options.dataDirectory = directory.path
     do { _ = try options.merged() } catch { facts.optionsProblem = "\(error)" }
     facts.node = seen { try NodeFile.load(directory) }
+    facts.stranger = facts.node.value.flatMap { directory.stranger($0) }
     if directory.exists(directory.identity + "/node.key")
       || directory.exists(directory.identity + "/node.crt")
     {
@@ -131,14 +135,12 @@ struct DoctorGathering: Sendable {
     do {
       let examination = try LogExamination.run(directory.log, isWhole: false)
       if let damage = examination.damage { return (.broken(damage), nil) }
-      let log = try EventLog.open(directory: directory.log, mode: .readOnly)
+      let log = try LogReading.open(directory.log)
       defer { log.close() }
       let space = try log.space()
       let found = DoctorFacts.Log(
         last: log.lastIndex, lost: examination.claim?.lost ?? 0, used: space.used,
-        fileSize: space.fileSize, mapSize: space.mapSize, fill: space.fill,
-        cluster: ClusterID(log.identity.cluster).description,
-        node: NodeID(log.identity.node).description)
+        fileSize: space.fileSize, mapSize: space.mapSize, fill: space.fill)
       let history = History(LogSource(log, name: directory.path))
       return (.value(found), try? history.state(at: history.head))
     } catch let fault as Fault where fault.kind == .damaged || fault.kind == .foreign {

@@ -8,7 +8,7 @@ package import History
 import Hummingbird
 import Membership
 import NIOHTTP1
-
+import NIOPosix
 import Replication
 
 extension Routes {
@@ -32,11 +32,13 @@ extension Routes {
     }
     route(router, .get, "/v1/log/replica") { request, context in
       _ = try await requireControlPlane(request, context)
-      return try Answer.json(try await replica(at: Query(request).number("index")))
+      let query = Query(request)
+      return try Answer.json(
+        try await replica(at: query.number("index"), verifies: query.flag("verify")))
     }
     route(router, .get, "/v1/log/replicas") { request, context in
       _ = try await requireControlPlane(request, context)
-      return try Answer.json(try await replicas())
+      return try Answer.json(try await replicas(verify: Query(request).flag("verify")))
     }
     route(router, .get, "/v1/health") { request, context in
       try await requireMember(request, context)
@@ -54,21 +56,30 @@ extension Routes {
   }
 
   /// This node's own word.
-  private func replica(at index: UInt64?) async throws -> ReplicaAnswer {
+  /// - Parameter verifies: another process computes every hash of its log anew.
+  private func replica(at index: UInt64?, verifies: Bool) async throws -> ReplicaAnswer {
     let node = try daemon.controlPlane("read the log")
     let applied = node.board.appliedIndex
     let digests = try await digests()
     let asked = index ?? applied
     let space = try? node.log.space()
+    let path = node.log.directory
+    let found =
+      verifies
+      ? try await NIOThreadPool.singleton.runIfActive {
+        try LogExamination.run(path, isWhole: true)
+      } : nil
     return ReplicaAnswer(
       name: daemon.settings.name, applied: applied,
       hash: asked <= applied ? try node.log.chainHash(at: asked)?.description : nil,
       digests: digests, version: Version.program, clock: Timestamp.now.milliseconds,
-      fill: space?.fill, diskFree: space?.diskFree, polls: node.board.polls)
+      fill: space?.fill, diskFree: space?.diskFree, polls: node.board.polls,
+      verified: found?.good, damage: found?.damage)
   }
 
   /// Everybody's word, at the lowest index that all who answer have applied.
-  func replicas() async throws -> ReplicasAnswer {
+  /// - Parameter verify: each computes every hash of its log anew.
+  func replicas(verify: Bool = false) async throws -> ReplicasAnswer {
     let node = try daemon.controlPlane("compare replicas")
     let members = node.board.directory.members.filter { $0.value.role == .controlPlane }
       .sorted { $0.value.name < $1.value.name }
@@ -77,7 +88,7 @@ extension Routes {
     // Who did not answer is not asked again.
     let silent = first.filter { $0.answer == nil }
     let others = members.filter { member in !silent.contains { $0.name == member.value.name } }
-    let second = try await ask(others.map { ($0.key, $0.value) }, at: index)
+    let second = try await ask(others.map { ($0.key, $0.value) }, at: index, verify: verify)
     return ReplicasAnswer(
       index: index,
       replicas: (second + silent).sorted { $0.name < $1.name }.map { word in
@@ -97,7 +108,7 @@ extension Routes {
   }
 
   private func ask(
-    _ members: [(Digest, Directory.Entry)], at index: UInt64?
+    _ members: [(Digest, Directory.Entry)], at index: UInt64?, verify: Bool = false
   ) async throws -> [Word] {
     let own = daemon.file.nodeID
     return await withTaskGroup(of: (Int, Word).self) { group in
@@ -108,14 +119,15 @@ extension Routes {
               return (
                 place,
                 Word(
-                  name: member.name, answer: try await replica(at: index), clockAhead: 0,
+                  name: member.name, answer: try await replica(at: index, verifies: verify),
+                  clockAhead: 0,
                   clockError: 0)
               )
             }
             let asked = Timestamp.now.milliseconds
             let bytes = try await daemon.client.call(
-              .GET, "/v1/log/replica" + (index.map { "?index=\($0)" } ?? ""), at: member.cluster,
-              key: key, timeout: .seconds(2))
+              .GET, "/v1/log/replica?verify=\(verify)" + (index.map { "&index=\($0)" } ?? ""),
+              at: member.cluster, key: key, timeout: verify ? .seconds(120) : .seconds(2))
             let answer = try JSON.decode(ReplicaAnswer.self, bytes)
             let way = (Timestamp.now.milliseconds - asked + 1) / 2
             return (
@@ -151,9 +163,14 @@ package struct DigestsAnswer: Codable, Sendable {
   }
   package var index: UInt64
   package var entries: [Entry]
+  /// Of the program that made them: another one may word its views in another way.
+  package var version: String?
+  /// Whether this program's views are made as those were.
+  package var isComparable: Bool { version == Version.program }
 
   init(_ digests: ProjectionDigests) {
     index = digests.index
+    version = Version.program
     entries = digests.entries.map { Entry(name: $0.name, digest: $0.digest) }
   }
 
@@ -180,6 +197,9 @@ package struct ReplicaAnswer: Codable, Sendable {
   /// By a worker's id: the index of the endpoint list that it last asked with, and milliseconds
   /// since then.
   package var polls: [String: Poll]?
+  /// Through which index every hash was computed anew, if that was asked for, and what is wrong.
+  package var verified: UInt64?
+  package var damage: String?
 
   package struct Poll: Codable, Sendable {
     package var index: UInt64
@@ -201,14 +221,18 @@ package struct ReplicasAnswer: Codable, Sendable {
   package var replicas: [Replica]
 
   package var comparison: ReplicaComparison {
-    ReplicaComparison(
+    let versions = Set(replicas.compactMap { $0.answer?.version })
+    return ReplicaComparison(
       index: index,
       replicas: replicas.map { replica in
         let digests = replica.answer?.digests
         return .init(
           name: replica.name, last: replica.answer?.applied, hash: replica.answer?.hash,
-          digest: digests.flatMap { $0.index == index ? "\($0.digests.entries)" : nil },
-          problem: replica.problem)
+          digest: digests.flatMap {
+            $0.index == index && versions.count == 1 ? "\($0.digests.entries)" : nil
+          },
+          problem: replica.problem, verified: replica.answer?.verified,
+          damage: replica.answer?.damage)
       })
   }
 }

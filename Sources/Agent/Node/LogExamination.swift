@@ -20,6 +20,8 @@ import Raft
 package struct LogExamination: Equatable, Sendable {
   /// Through here everything is right.
   var good: UInt64 = 0
+  /// More may be right: a process that looked was ended there.
+  var isAtLeast = false
   /// What the log says of itself; nil if it could not even be opened.
   var claim: Claim?
   /// What is damaged, beginning with the file; nil if nothing is.
@@ -73,6 +75,15 @@ package struct LogExamination: Equatable, Sendable {
     say("end")
   }
 
+  /// Says of one entry after another that it is right, as far as it comes.
+  package static func performEach(directory: String) {
+    try? DamagedLog(directory: directory).forEach(from: 1) { entry, _ in
+      say("good \(entry.index)")
+      return true
+    }
+    say("end")
+  }
+
   private static func say(_ line: String) {
     // In one piece, and at once: a signal may come at any time.
     let bytes = Array((line.replacing("\n", with: " ") + "\n").utf8)
@@ -96,29 +107,41 @@ package struct LogExamination: Equatable, Sendable {
     let (output, status) = try runChild(
       ["muster", "examine-log", log] + (isWhole ? ["--whole"] : []))
     var found = LogExamination()
-    for line in output.split(separator: "\n") {
-      let words = line.split(separator: " ")
-      let rest = line.drop { $0 != " " }.dropFirst()
-      switch words[0] {
-      case "good": found.good = UInt64(rest) ?? found.good
-      case "claim": found.claim = Claim(Array(words.dropFirst()))
-      case "damage": found.damage = String(rest)
-      case "fault":
-        let text = rest.drop { $0 != " " }.dropFirst()
-        throw Failure(String(text), exitCode: words.count > 1 ? Int32(words[1]) ?? 1 : 1)
-      case "end": return found
-      default: break
-      }
-    }
+    let isOver = try found.take(output)
     let signal = status & 0x7f
-    guard signal != 0 else {
+    guard isOver || signal != 0 else {
       throw Failure("cannot examine \(log): the process for it ended with \(status >> 8)")
     }
-    let place = found.claim == nil ? "at its first pages" : "after index \(found.good)"
+    if isOver, found.damage == nil || found.claim != nil { return found }
+    // It says now and then how far it came, and begins at the end; another one says so at every
+    // entry.
+    _ = try found.take(try runChild(["muster", "examine-log", log, "--each"]).output)
+    if isOver { return found }
+    found.isAtLeast = true
+    let place = found.good == 0 ? "at its first pages" : "after index \(found.good)"
     found.damage =
       "data.mdb, \(place): reading it ends a process with signal \(signal) "
       + "(\(String(cString: strsignal(signal))))"
     return found
+  }
+
+  /// Takes over what a child said; whether it came to its end.
+  private mutating func take(_ output: String) throws(Failure) -> Bool {
+    for line in output.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      let rest = line.drop { $0 != " " }.dropFirst()
+      switch words[0] {
+      case "good": good = max(good, UInt64(rest) ?? 0)
+      case "claim": claim = Claim(Array(words.dropFirst()))
+      case "damage": damage = String(rest)
+      case "fault":
+        let text = rest.drop { $0 != " " }.dropFirst()
+        throw Failure(String(text), exitCode: words.count > 1 ? Int32(words[1]) ?? 1 : 1)
+      case "end": return true
+      default: break
+      }
+    }
+    return false
   }
 
   /// What a child of this program wrote, and how it ended (as `waitpid` has it).

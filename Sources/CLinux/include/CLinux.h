@@ -51,3 +51,10 @@ int clinux_child_ended(pid_t child);
 
 // Sets the two names' files or folders in each other's place at once (renameat2(2)).
 int clinux_exchange(const char *one, const char *other);
+
+// From now on a process that the pages of a damaged file end by a signal (SIGSEGV, SIGBUS, or
+// SIGABRT of a library that meets a contradiction) says this on standard error and exits with 65.
+void clinux_tell_of_damage(const char *text);
+
+// A file that is removed then, since it is not complete; empty for none.
+void clinux_unfinished(const char *path);
