@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -111,10 +112,18 @@ int clinux_exchange(const char *one, const char *other) {
 
 static char damage[4096];
 static char unfinished[4096];
+static char **anew_arguments;
+static char **anew_environment;
 
 static void tell_of_damage(int signal) {
   (void)signal;
   // Only what may be called whatever was interrupted.
+  if (anew_arguments != NULL) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve("/proc/self/exe", anew_arguments, anew_environment);
+  }
   ssize_t written = write(STDERR_FILENO, damage, strlen(damage));
   (void)written;
   if (unfinished[0] != 0) unlink(unfinished);
@@ -128,5 +137,30 @@ void clinux_tell_of_damage(const char *text) {
   sigaction(SIGBUS, &action, NULL);
   sigaction(SIGABRT, &action, NULL);
 }
+
+void clinux_anew_on_damage(const char *variable) {
+  static char text[1 << 17];
+  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  ssize_t size = file < 0 ? 0 : read(file, text, sizeof text);
+  if (file >= 0) close(file);
+  // A longer one is cut: then there is no second try.
+  if (size <= 0 || size == sizeof text) return;
+  size_t words = 0, variables = 0;
+  for (ssize_t place = 0; place < size; place++) words += text[place] == 0;
+  while (environ[variables] != NULL) variables++;
+  char **arguments = calloc(words + 1, sizeof *arguments);
+  anew_environment = calloc(variables + 2, sizeof *anew_environment);
+  if (arguments == NULL || anew_environment == NULL) return;
+  char *word = text;
+  for (size_t number = 0; number < words; number++) {
+    arguments[number] = word;
+    word += strlen(word) + 1;
+  }
+  memcpy(anew_environment, environ, variables * sizeof *environ);
+  anew_environment[variables] = strdup(variable);
+  if (anew_environment[variables] != NULL) anew_arguments = arguments;
+}
+
+void clinux_not_anew(void) { anew_arguments = NULL; }
 
 void clinux_unfinished(const char *path) { strncpy(unfinished, path, sizeof unfinished - 1); }

@@ -16,6 +16,12 @@ package struct EventText: Sendable {
     actors = min(40, max(16, (names.map(\.count).max() ?? 0) + "root@".count))
   }
 
+  /// Makes the column of actors wide enough for these, and no wider.
+  package mutating func fit(_ lines: [EventLine]) {
+    let widths = lines.map { ($0.actorName ?? $0.recorded.envelope.actor).count }
+    actors = min(40, max(16, widths.max() ?? 0))
+  }
+
   private static let types = EventType.allCases.map(\.name.count).max() ?? 0
 
   /// The table's first line, ended; nil for JSON.

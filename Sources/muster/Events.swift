@@ -67,12 +67,7 @@ struct Events: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let past = try await origin.open(first: .quick)
-    do {
-      try await show(past)
-    } catch {
-      throw past.explained(error)
-    }
+    let past = try await origin.reading(show)
     // Whoever named an end that lies before the damage has all of it.
     if let cut = past.cut, !(range?.isBeforeHead ?? false) { throw cut }
   }
@@ -93,18 +88,28 @@ struct Events: AsyncParsableCommand {
       try history.check(filter)
     }
     if graph { return try drawGraph(history, filter) }
-    let text = EventText(isJSON: format == .json, names: try history.names())
     var reader = EventReader()
-    if let header = text.header { Terminal.out(header) }
     let output = Terminal.Output()
-    defer { output.flush() }
+    // Where nothing is printed yet, it may be read again as far as it is sound; beside a running
+    // agent, which had it looked at, it is not.
+    defer { if past.position != nil || LogReading.hasPrinted { output.flush() } }
+    // Of a few the columns are known once they are read; of many, who may act at the end.
+    let isFew = !follow && limit.map { $0 <= 1000 } ?? false
+    var few: [EventLine] = []
+    var text = EventText(isJSON: format == .json, names: isFew ? [] : try history.names())
+    if !isFew { output.write(text.header ?? "") }
     var isEmpty = true
     try reader.lines(
       filter, of: history, limit: limit.map { Int($0) } ?? .max,
       newest: follow || range?.from == nil, reversed: reverse
     ) {
-      output.write(text.line($0))
+      if isFew { few.append($0) } else { output.write(text.line($0)) }
       isEmpty = false
+    }
+    if isFew {
+      text.fit(few)
+      output.write(text.header ?? "")
+      for line in few { output.write(text.line(line)) }
     }
     output.flush()
     if isEmpty, limit != 0, !follow { Terminal.note(try history.absence(filter)) }

@@ -20,6 +20,36 @@ struct HistoryOrigin: ParsableArguments {
   func open(first look: Chronicle.Look = .none) async throws -> Chronicle {
     try await Chronicle.open(agent.directory, file: file, first: look)
   }
+
+  /// Has `body` read history. Where it meets damage before it has printed anything, it reads again
+  /// what another process finds to be sound.
+  /// - Returns: what was read.
+  /// - Throws: what `body` throws, with what can be read.
+  func reading(_ body: (Chronicle) async throws -> Void) async throws -> Chronicle {
+    if !LogReading.looksFirst {
+      LogReading.beginsAnewOnDamage()
+      do {
+        let past = try await open()
+        do {
+          try await body(past)
+          return past
+        } catch where !LogReading.hasPrinted && Chronicle.isDamage(error) {
+          throw error
+        } catch {
+          throw past.explained(error)
+        }
+      } catch where !LogReading.hasPrinted && Chronicle.isDamage(error) {
+        // Below.
+      }
+    }
+    let past = try await open(first: .quick)
+    do {
+      try await body(past)
+      return past
+    } catch {
+      throw past.explained(error)
+    }
+  }
 }
 
 /// How to print what was found.

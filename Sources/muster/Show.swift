@@ -15,13 +15,10 @@ struct Show: AsyncParsableCommand {
   var selector = Selector.head(back: 0)
 
   func run() async throws {
-    let past = try await origin.open(first: .quick)
-    do {
+    let past = try await origin.reading { past in
       let index = try past.index(selector)
       let showing = try Showing(past.history, index: index)
       output.print(showing.text, showing.document)
-    } catch {
-      throw past.explained(error)
     }
     // What it caused may lie behind the damage.
     if let cut = past.cut { throw cut }

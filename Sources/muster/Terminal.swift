@@ -32,7 +32,10 @@ enum Terminal {
   }
 
   /// Results.
-  static func out(_ text: String) { write(text, to: STDOUT_FILENO) }
+  static func out(_ text: String) {
+    LogReading.notePrinted()
+    write(text, to: STDOUT_FILENO)
+  }
 
   /// Progress and errors, a line.
   static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
@@ -89,7 +92,7 @@ enum Terminal {
     }
 
     func flush() {
-      out(text)
+      if !text.isEmpty { out(text) }
       text = ""
     }
   }

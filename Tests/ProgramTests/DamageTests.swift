@@ -14,22 +14,11 @@ extension ProgramInTrouble {
 
     /// Flips one bit of the payload of an event, wherever the file has it.
     private func flip(_ event: EventAnswer, of node: Node) throws {
-      let url = URL(fileURLWithPath: node.data + "/log/data.mdb")
-      var data = try Data(contentsOf: url)
-      let hash = Data(
-        stride(from: 0, to: 64, by: 2).compactMap { at in
-          UInt8(event.hash.dropFirst(at).prefix(2), radix: 16)
-        })
-      var count = 0
-      var place = data.range(of: hash)
-      while let found = place {
-        // Behind hash, term, kind and size of the change.
-        data[found.lowerBound + 32 + 13 + 5] ^= 1
-        count += 1
-        place = data.range(of: hash, in: found.upperBound..<data.count)
-      }
-      #expect(count > 0)
-      try data.write(to: url)
+      let data = try LogBytes(node)
+      let places = data.places(ofEntry: event.index, hash: event.hash)
+      #expect(!places.isEmpty)
+      // Behind a part of the hash, the kind and the term.
+      for place in places { try data.flip(place + 12, 1) }
     }
 
     /// Term and vote, as repair tells them.

@@ -39,7 +39,9 @@ extension Program {
         let events = try await node.events()
         let data = try LogBytes(node)
         // An entry that would reach far behind the end of the file.
-        for place in data.places(ofHash: events[19].hash) { try data.flip(place - 13, 0x40) }
+        for place in data.places(ofEntry: 20, hash: events[19].hash) {
+          try data.flip(place - 13, 0x40)
+        }
         let target = stage.folder.appendingPathComponent("target").path
         for command in [
           ["show", "30"], ["replay"], ["diff", "1", "HEAD"], ["export", target],
@@ -73,8 +75,8 @@ extension Program {
         let data = try LogBytes(node)
         for far in [false, true] {
           // A byte of the event itself, or its size.
-          let places = data.places(ofHash: events[19].hash)
-          for place in places { try data.flip(far ? place - 13 : place + 50, 0x40) }
+          let places = data.places(ofEntry: 20, hash: events[19].hash)
+          for place in places { try data.flip(far ? place - 13 : place + 20, 0x40) }
           let table = try await judged(node, ["events"], "")
           #expect(table.code == 65 && table.lines.count == 1 + 19 + 1, "\(table)")
           #expect(
@@ -103,7 +105,7 @@ extension Program {
           #expect(archive.contains("\nDAMAGED: data.mdb, "), "\(bundle)")
           #expect(archive.contains("events 1..19 of cluster"), "\(bundle)")
           #expect(archive.contains("muster-support/history.muster"))
-          for place in places { try data.flip(far ? place - 13 : place + 50, 0x40) }
+          for place in places { try data.flip(far ? place - 13 : place + 20, 0x40) }
         }
         // Where nothing can be read, the archive says so.
         for page in 0..<2 { try data.flip(page * 4096 + 16, 0xff) }
@@ -193,7 +195,7 @@ extension Program {
         #expect(sound.contains("every hash computed anew by n1 n2 n3"), "\(sound)")
         let event = try #require(try await nodes[1].events().dropFirst(3).first)
         let data = try LogBytes(nodes[1])
-        for place in data.places(ofHash: event.hash) { try data.flip(place + 50, 1) }
+        for place in data.places(ofEntry: 4, hash: event.hash) { try data.flip(place + 20, 1) }
         let damaged = try await nodes[0].run("verify", "--cluster")
         #expect(damaged.code == 65, "\(damaged)")
         #expect(damaged.out.contains("the log of n2 is damaged: data.mdb, index 4"), "\(damaged)")
@@ -287,12 +289,14 @@ struct LogBytes {
   var newestMeta: Int { number(at: 144) > number(at: 4096 + 144) ? 0 : 4096 }
   var usedPages: Int { number(at: newestMeta + 136) + 1 }
 
-  /// Where the value of an entry with that hash begins; a page that was copied keeps it, too.
-  func places(ofHash hash: String) -> [Int] {
-    places(
-      of: Data(
-        stride(from: 0, to: 64, by: 2).compactMap { UInt8(hash.dropFirst($0).prefix(2), radix: 16) }
-      ))
+  /// Where the value of the entry at an index begins, of which a part of its hash is stored first; a
+  /// page that was copied keeps it, too.
+  func places(ofEntry index: UInt64, hash: String) -> [Int] {
+    let key = stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: index >> $0) }
+    let beginning = stride(from: 0, to: 8, by: 2).compactMap {
+      UInt8(hash.dropFirst($0).prefix(2), radix: 16)
+    }
+    return places(of: Data(key + beginning)).map { $0 + key.count }
   }
 
   func places(of bytes: Data) -> [Int] {

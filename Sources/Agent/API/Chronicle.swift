@@ -83,6 +83,11 @@ package struct Chronicle: Sendable {
     }
   }
 
+  /// Whether a log that is damaged ended the reading, as far as one can tell.
+  package static func isDamage(_ error: any Error) -> Bool {
+    (error as? Fault)?.kind == .damaged || (error as? Failure)?.exitCode == 65
+  }
+
   /// What ended the reading of this history, with what can be read of it.
   package func explained(_ error: any Error) -> any Error {
     if let cut { return cut }

@@ -56,5 +56,11 @@ int clinux_exchange(const char *one, const char *other);
 // SIGABRT of a library that meets a contradiction) says this on standard error and exits with 65.
 void clinux_tell_of_damage(const char *text);
 
+// From now on it is begun anew then instead, once, with that variable (NAME=value) in its environment.
+void clinux_anew_on_damage(const char *variable);
+
+// From now on it is not.
+void clinux_not_anew(void);
+
 // A file that is removed then, since it is not complete; empty for none.
 void clinux_unfinished(const char *path);
