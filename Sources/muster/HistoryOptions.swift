@@ -33,12 +33,12 @@ struct HistoryOrigin: ParsableArguments {
         do {
           try await body(past)
           return past
-        } catch where !LogReading.hasPrinted && Chronicle.isDamage(error) {
+        } catch  where !LogReading.hasPrinted && Chronicle.isDamage(error) {
           throw error
         } catch {
           throw past.explained(error)
         }
-      } catch where !LogReading.hasPrinted && Chronicle.isDamage(error) {
+      } catch  where !LogReading.hasPrinted && Chronicle.isDamage(error) {
         // Below.
       }
     }
