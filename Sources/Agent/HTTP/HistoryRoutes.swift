@@ -69,12 +69,17 @@ extension Routes {
       ? try await NIOThreadPool.singleton.runIfActive {
         try LogExamination.run(path, isWhole: true)
       } : nil
+    var (hash, damage) = (ChainHash?.none, found?.damage)
+    do throws(Fault) {
+      if asked <= applied { hash = try node.log.chainHash(at: asked) }
+    } catch {
+      damage = damage ?? error.text
+    }
     return ReplicaAnswer(
-      name: daemon.settings.name, applied: applied,
-      hash: asked <= applied ? try node.log.chainHash(at: asked)?.description : nil,
+      name: daemon.settings.name, applied: applied, hash: hash?.description,
       digests: digests, version: Version.program, clock: Timestamp.now.milliseconds,
       fill: space?.fill, diskFree: space?.diskFree, polls: node.board.polls,
-      verified: found?.good, damage: found?.damage)
+      verified: found?.good, damage: damage)
   }
 
   /// Everybody's word, at the lowest index that all who answer have applied.
