@@ -19,10 +19,12 @@ package struct StoredStates: Sendable {
   package static let spacing: UInt64 = 2000
   /// Bytes an event that states kept for good may take.
   private static let share: UInt64 = 10
-  /// Bytes an event that are written for the newest state.
-  private static let written: UInt64 = 400
+  /// Bytes an event that are packed, and that are written for the newest state.
+  private static let (packed, written): (UInt64, UInt64) = (1000, 400)
 
   private var newest: (index: UInt64, bytes: Int)?
+  /// The last one that was packed.
+  private var last: (index: UInt64, bytes: Int)?
   /// Index of the last one kept for good.
   private var kept: UInt64 = 0
   /// The last one kept whole.
@@ -31,7 +33,7 @@ package struct StoredStates: Sendable {
   /// What a log is to be given.
   package struct Writes: Sendable {
     package var kept: Checkpoint?
-    /// Nil if the state does not remember its commands.
+    /// Nil if the state does not remember its commands, or the last one is near enough.
     package var newest: Checkpoint?
   }
 
@@ -40,24 +42,29 @@ package struct StoredStates: Sendable {
   ///   - kept: index of the last one kept there; 0 if there is none.
   package init(after newest: Checkpoint? = nil, kept: UInt64 = 0) {
     self.newest = newest.map { ($0.index, $0.bytes.count) }
+    last = self.newest
     self.kept = kept
   }
 
   /// Whether the state at that index should be stored.
   package func isDue(at index: UInt64) -> Bool {
-    guard let newest else { return index >= kept + Self.spacing }
-    return index >= newest.index + max(Self.spacing, UInt64(newest.bytes) / Self.written)
+    guard let last else { return index >= kept + Self.spacing }
+    return index >= last.index + max(Self.spacing, UInt64(last.bytes) / Self.packed)
   }
 
   /// Packs a state that is due.
   package mutating func store(_ cluster: Cluster) -> Writes {
     let state = cluster.packed()
     var writes = Writes()
-    if cluster.remembersCommands {
+    last = (state.index, state.size)
+    let isNext = newest.map {
+      state.index >= $0.index + max(Self.spacing, UInt64($0.bytes) / Self.written)
+    }
+    if cluster.remembersCommands, isNext ?? true {
       let bytes = StoredState.newest(state, commands: cluster.packedCommands())
       writes.newest = Checkpoint(index: state.index, bytes: bytes)
+      newest = (state.index, bytes.count)
     }
-    newest = (state.index, writes.newest?.bytes.count ?? state.size)
     if let bytes = toKeep(state) {
       writes.kept = Checkpoint(index: state.index, bytes: bytes)
       kept = state.index

@@ -6,9 +6,11 @@ package struct Register<Element: Identifiable & Equatable & Sendable>: Equatable
 where Element.ID: Sendable {
   /// In the order in which they came.
   package private(set) var all: [Element] = []
-  /// Nil until it is first changed: of a state that is read from a checkpoint to be looked at, few
-  /// values are ever asked for.
+  /// Nil until it was changed some times: of a state that is read from a checkpoint to be looked at,
+  /// few values are ever asked for.
   private var positions: [Element.ID: Int]? = [:]
+  /// Changes without them.
+  private var changes = 0
 
   /// Of several values with one id the last counts, at the place of the first.
   package init(_ elements: [Element] = []) {
@@ -35,6 +37,8 @@ where Element.ID: Sendable {
 
   private mutating func index() {
     guard positions == nil else { return }
+    changes += 1
+    guard changes > 16 else { return }
     var found: [Element.ID: Int] = [:]
     found.reserveCapacity(all.count)
     for (position, element) in all.enumerated() { found[element.id] = position }
@@ -50,7 +54,7 @@ where Element.ID: Sendable {
 
   mutating func append(_ element: Element) {
     index()
-    if let position = positions?[element.id] {
+    if let position = position(of: element.id) {
       all[position] = element
     } else {
       positions?[element.id] = all.count
@@ -66,8 +70,9 @@ where Element.ID: Sendable {
 
   mutating func remove(_ id: Element.ID) {
     index()
-    guard let position = positions?.removeValue(forKey: id) else { return }
+    guard let position = position(of: id) else { return }
     all.remove(at: position)
+    positions?[id] = nil
     for i in position..<all.count { positions?[all[i].id] = i }
   }
 }

@@ -66,6 +66,14 @@ struct PackedWriter {
   }
 }
 
+extension String {
+  /// Nil if that is no UTF-8.
+  init?(utf8: Span<UInt8>) {
+    guard let valid = try? UTF8Span(validating: utf8) else { return nil }
+    self.init(copying: valid)
+  }
+}
+
 /// Reads what a `PackedWriter` wrote; whatever is not that is `Malformed`.
 struct PackedReader {
   private let bytes: [UInt8]
@@ -144,8 +152,9 @@ struct PackedReader {
   mutating func text() throws(Malformed) -> String {
     let count = try count()
     defer { offset += count }
-    guard let text = String(validating: bytes[offset..<offset + count], as: UTF8.self)
-    else { throw invalid("has text that is not UTF-8") }
+    guard let text = String(utf8: bytes.span.extracting(offset..<offset + count)) else {
+      throw invalid("has text that is not UTF-8")
+    }
     return text
   }
 

@@ -97,7 +97,7 @@ private struct PlainReader {
   mutating func text(tag: UInt8) -> String {
     guard has(tag) else { return "" }
     guard let stop = length(), stop > at,
-      let text = String(validating: bytes[at..<stop], as: UTF8.self)
+      let text = String(utf8: bytes.span.extracting(at..<stop))
     else {
       isOdd = true
       return ""

@@ -96,7 +96,7 @@ struct StoredStatesTests {
   @Test("What is kept for good is little, and near, however the state grows")
   func cost() throws {
     for tokensAtOnce in [0, 1, 40] {
-      var (states, kept, bytes) = (StoredStates(), UInt64(0), 0)
+      var (states, kept, bytes, written) = (StoredStates(), UInt64(0), 0, UInt64(0))
       var tokens: [Token] = []
       let last: UInt64 = 200_000
       for index in stride(from: 500, through: last, by: 500) {
@@ -112,7 +112,11 @@ struct StoredStatesTests {
           id: ClusterID(7), incarnation: 1, formed: Timestamp(milliseconds: 0), tokens: tokens,
           lastIndex: index)
         let writes = states.store(state)
-        #expect(writes.newest?.index == index)
+        if let newest = writes.newest {
+          #expect(newest.index == index)
+          #expect(written == 0 || index >= written + StoredStates.spacing)
+          written = index
+        }
         guard let checkpoint = writes.kept else { continue }
         // As far apart as it takes to be worth it, or as the next one is due.
         let size = UInt64(state.packed().size)
@@ -120,7 +124,7 @@ struct StoredStatesTests {
         bytes += checkpoint.bytes.count
         kept = index
       }
-      #expect(kept > 0)
+      #expect(kept > 0 && written > 0)
       #expect(UInt64(bytes) <= 10 * last)
     }
   }
