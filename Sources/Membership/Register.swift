@@ -6,8 +6,8 @@ package struct Register<Element: Identifiable & Equatable & Sendable>: Equatable
 where Element.ID: Sendable {
   /// In the order in which they came.
   package private(set) var all: [Element] = []
-  /// Nil until it was changed some times: of a state that is read from a checkpoint to be looked at,
-  /// few values are ever asked for.
+  /// Nil until it was changed some times: of a state that is read from a checkpoint to be looked
+  /// at, few values are ever asked for.
   private var positions: [Element.ID: Int]? = [:]
   /// Changes without them.
   private var changes = 0

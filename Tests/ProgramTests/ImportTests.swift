@@ -65,7 +65,9 @@ extension ProgramInTrouble {
         #expect(
           news.nodes.map(\.name) == ["m1", "m2"] && olds.nodes.map(\.name) == ["n1", "n2", "n3"])
         #expect(news.cluster != olds.cluster)
-        #expect(olds.nodes.first?.status == "NotReady")
+        try await eventually("the leader has seen that n1 is silent") {
+          try await old[1].status().nodes.first?.status == "NotReady"
+        }
         let check = try await m1.invitation().split(separator: "/")
         let spent = try await stage.started("x").run(
           "join", "\(check[0])/\(token)/\(check[2])")
