@@ -90,6 +90,7 @@ struct StoredStatesTests {
         #expect(try history.state(at: UInt64(index)) == story.states[index].withoutCommands)
       }
       #expect(try LogSource(damaged).newest() == nil)
+      #expect(try Rebuild(history).difference == nil)
     }
   }
 

@@ -41,7 +41,7 @@ private final class Torment {
 
   private let stage: Stage
   private let network: Namespaces?
-  private var random: SplitMix
+  private var random: Seeded
   private var places: [(node: Node, number: Int, place: Place)] = []
   private var stopped: Set<String> = []
   private var cut: Set<Int> = []
@@ -53,7 +53,7 @@ private final class Torment {
   init(_ stage: Stage, _ network: Namespaces?, seed: UInt64) {
     self.stage = stage
     self.network = network
-    random = SplitMix(state: seed)
+    random = Seeded(state: seed)
   }
 
   var summary: String {
@@ -354,18 +354,8 @@ private final class Torment {
   }
 }
 
-/// SplitMix64.
-private struct SplitMix {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
-  var hex32: String {
+extension Seeded {
+  fileprivate var hex32: String {
     mutating get {
       (0..<2).map { _ in
         let text = String(next(), radix: 16)
