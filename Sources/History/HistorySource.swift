@@ -124,13 +124,15 @@ package struct LogSource: HistorySource {
   }
 
   private func read(_ stored: Checkpoint) throws -> Cluster? {
-    guard let base = try? StoredState.base(of: stored.bytes) else {
-      return try? StoredState.read(stored.bytes)
+    var (bases, below): ([[UInt8]], Checkpoint) = ([], stored)
+    while let index = (try? StoredState.base(of: below.bytes)) ?? nil {
+      guard index < below.index, let base = try log.lastCheckpoint(atOrBefore: index),
+        base.index == index
+      else { return nil }
+      bases.append(base.bytes)
+      below = base
     }
-    guard let whole = try log.lastCheckpoint(atOrBefore: base), whole.index == base else {
-      return nil
-    }
-    return try? StoredState.read(stored.bytes, base: whole.bytes)
+    return try? StoredState.read(stored.bytes, bases: bases)
   }
 }
 

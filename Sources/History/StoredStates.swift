@@ -10,25 +10,36 @@ import Schema
 /// What of the states of one log is stored, and what should be next.
 ///
 /// The newest state, with its commands, is what a start goes on from; the next one takes its place.
-/// Others are kept for good, without commands: whole, or while that is much less, as the difference
-/// from the last whole one. One is kept only where enough events lie between it and the one before,
-/// so that all together take no more than some bytes an event.
+/// Others are kept for good, without commands: most as the difference from one that was kept before,
+/// which is whole or a difference itself. Such a base gives way to a new one once the differences
+/// from it have together taken what it took: so the bytes of each kind stay in balance, however
+/// large the state is and whatever changes in it.
 package struct StoredStates: Sendable {
   /// At least so many events lie between two; so many are folded at a start while the state is
   /// small.
   package static let spacing: UInt64 = 2000
-  /// Bytes an event that states kept for good may take.
+  /// Bytes an event that states kept for good may take, all together.
   private static let share: UInt64 = 10
   /// Bytes an event that are packed, and that are written for the newest state.
   private static let (packed, written): (UInt64, UInt64) = (1000, 400)
+  /// A state is read from so many others at most.
+  private static let depth = 2
 
   private var newest: (index: UInt64, bytes: Int)?
   /// The last one that was packed.
   private var last: (index: UInt64, bytes: Int)?
-  /// Index of the last one kept for good.
-  private var kept: UInt64 = 0
-  /// The last one kept whole.
-  private var whole: WholeState?
+  /// Bytes of all that are kept for good.
+  private var spent: UInt64
+  /// The whole one first, each other told by its difference from the one before it.
+  private var bases: [Base] = []
+
+  private struct Base {
+    let state: BaseState
+    /// The bytes that it takes.
+    let bytes: Int
+    /// Those of the differences from it.
+    var told = 0
+  }
 
   /// What a log is to be given.
   package struct Writes: Sendable {
@@ -42,13 +53,13 @@ package struct StoredStates: Sendable {
   ///   - kept: index of the last one kept there; 0 if there is none.
   package init(after newest: Checkpoint? = nil, kept: UInt64 = 0) {
     self.newest = newest.map { ($0.index, $0.bytes.count) }
-    last = self.newest
-    self.kept = kept
+    last = self.newest ?? (kept > 0 ? (kept, 0) : nil)
+    spent = kept * Self.share
   }
 
   /// Whether the state at that index should be stored.
   package func isDue(at index: UInt64) -> Bool {
-    guard let last else { return index >= kept + Self.spacing }
+    guard let last else { return index >= Self.spacing }
     return index >= last.index + max(Self.spacing, UInt64(last.bytes) / Self.packed)
   }
 
@@ -65,21 +76,29 @@ package struct StoredStates: Sendable {
       writes.newest = Checkpoint(index: state.index, bytes: bytes)
       newest = (state.index, bytes.count)
     }
-    if let bytes = toKeep(state) {
+    if let bytes = kept(state) {
       writes.kept = Checkpoint(index: state.index, bytes: bytes)
-      kept = state.index
+      spent += UInt64(bytes.count)
     }
     return writes
   }
 
-  private mutating func toKeep(_ state: PackedState) -> [UInt8]? {
-    let room = (state.index - kept) * Self.share
-    if let whole {
-      let difference = StoredState.difference(of: state, from: whole)
-      if difference.count < state.size / 8 { return difference.count <= room ? difference : nil }
+  /// What is kept of a state; nil if not enough events came for it.
+  private mutating func kept(_ state: PackedState) -> [UInt8]? {
+    let room = state.index * Self.share - spent
+    // Where there is no room for a new base yet, the old one serves on.
+    for bases in [Array(bases.prefix { $0.told < $0.bytes }), bases] {
+      let bytes =
+        bases.last.map { StoredState.difference(of: state, from: $0.state) }
+        ?? StoredState.whole(state)
+      guard bytes.count <= room else { continue }
+      self.bases = bases
+      if !bases.isEmpty { self.bases[bases.count - 1].told += bytes.count }
+      if bases.count < Self.depth {
+        self.bases.append(Base(state: BaseState(state), bytes: bytes.count))
+      }
+      return bytes
     }
-    guard state.size <= room else { return nil }
-    whole = WholeState(state)
-    return StoredState.whole(state)
+    return nil
   }
 }

@@ -65,16 +65,15 @@ extension Cluster {
   /// - Parameters:
   ///   - commands: whether to remember the commands that follow.
   ///   - mayGoOn: whether they do follow.
-  init(packed bytes: [UInt8], commands: Bool, mayGoOn: Bool) throws(Malformed) {
-    var input = PackedReader(bytes, 0..<bytes.count, "Checkpoint")
+  init(_ input: inout PackedReader, commands: Bool, mayGoOn: Bool) throws(Malformed) {
     guard try input.number() == Self.checkpointVersion else {
       throw .invalid("Checkpoint", why: "is of another version")
     }
-    try self.init(&input, commands: commands)
+    try self.init(versioned: &input, commands: commands)
     guard input.isAtEnd || mayGoOn && !commands else { throw input.invalid("goes on") }
   }
 
-  private init(_ input: inout PackedReader, commands: Bool) throws(Malformed) {
+  private init(versioned input: inout PackedReader, commands: Bool) throws(Malformed) {
     let id = ClusterID(try input.fixed())
     let incarnation = try input.number()
     let formed = try input.time()
@@ -289,14 +288,27 @@ extension PackedReader {
       actor: try text(), reason: try text())
   }
 
+  /// Nearly always one role: then the array is one that there is already, for there are thousands.
+  private mutating func roles() throws(Malformed) -> [NodeRole] {
+    let count = try count()
+    guard count != 1 else {
+      switch try choice() as NodeRole {
+      case .controlPlane: return Self.controlPlane
+      case .worker: return Self.worker
+      }
+    }
+    var roles: [NodeRole] = []
+    for _ in 0..<count { roles.append(try choice()) }
+    return roles
+  }
+
+  private static let (controlPlane, worker): ([NodeRole], [NodeRole]) = ([.controlPlane], [.worker])
+
   fileprivate mutating func token() throws(Malformed) -> Token {
     let id = TokenID(try number())
     var secrets: [TokenIssued.Secret] = []
     for _ in 0..<(try count()) {
-      let hash = try digest()
-      var roles: [NodeRole] = []
-      for _ in 0..<(try count()) { roles.append(try choice()) }
-      secrets.append(.init(hash: hash, roles: roles))
+      secrets.append(.init(hash: try digest(), roles: try roles()))
     }
     guard let uses = UInt32(exactly: try number()) else { throw invalid("has too many uses") }
     let expires = try flag() ? try time() : nil

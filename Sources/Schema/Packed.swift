@@ -66,6 +66,14 @@ struct PackedWriter {
   }
 }
 
+extension Span<UInt8> {
+  /// The 8 bytes from there on as a number, the highest first. Traps outside.
+  func word(at offset: Int) -> UInt64 {
+    precondition(offset >= 0 && offset <= count - 8)
+    return UInt64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
+}
+
 extension String {
   /// Nil if that is no UTF-8.
   init?(utf8: Span<UInt8>) {
@@ -100,6 +108,10 @@ struct PackedReader {
   }
 
   mutating func number() throws(Malformed) -> UInt64 {
+    if offset < end, bytes[offset] < 0x80 {
+      defer { offset += 1 }
+      return UInt64(bytes[offset])
+    }
     var value: UInt64 = 0
     for shift in stride(from: UInt64(0), to: 63, by: 7) {
       let byte = try byte()
@@ -122,10 +134,8 @@ struct PackedReader {
 
   mutating func fixed() throws(Malformed) -> UInt64 {
     guard end - offset >= 8 else { throw invalid("is cut short") }
-    var value: UInt64 = 0
-    for position in 0..<8 { value |= UInt64(bytes[offset + position]) << UInt64(8 * position) }
-    offset += 8
-    return value
+    defer { offset += 8 }
+    return bytes.span.word(at: offset).byteSwapped
   }
 
   mutating func time() throws(Malformed) -> Timestamp {
@@ -146,8 +156,8 @@ struct PackedReader {
     return bytes[offset..<offset + count]
   }
 
-  /// All that is left.
-  mutating func rest() throws(Malformed) -> [UInt8] { Array(try raw(end - offset)) }
+  /// Where what is left lies.
+  var rest: Range<Int> { offset..<end }
 
   mutating func text() throws(Malformed) -> String {
     let count = try count()
@@ -161,10 +171,7 @@ struct PackedReader {
   mutating func digest() throws(Malformed) -> Digest {
     guard end - offset >= 32 else { throw invalid("is cut short") }
     defer { offset += 32 }
-    var words: [4 of UInt64] = [0, 0, 0, 0]
-    for position in 0..<32 {
-      words[position / 8] = words[position / 8] << 8 | UInt64(bytes[offset + position])
-    }
-    return Digest(words: words)
+    let span = bytes.span
+    return Digest(words: [4 of UInt64] { span.word(at: offset + 8 * $0) })
   }
 }

@@ -1,4 +1,4 @@
-// How a state lies in a log: whole, or as what sets it apart from one that lies there whole. Of two
+// How a state lies in a log: whole, or as what sets it apart from another that lies there. Of two
 // states some thousand events apart nearly all members, tokens and tombstones are the same to the
 // byte: what differs is found record by record on the packed bytes, and nothing here knows what a
 // record says.
@@ -20,8 +20,8 @@ package struct PackedState: Sendable {
   }
 }
 
-/// A state that is stored whole, to tell others by their difference from it.
-package struct WholeState: Sendable {
+/// A state that is stored, to tell others by their difference from it.
+package struct BaseState: Sendable {
   package let state: PackedState
   /// Records by their sums.
   private let places: [UInt64: Int]
@@ -45,8 +45,9 @@ package struct WholeState: Sendable {
 /// sum of that number and of what they stand for, so that no flipped bit goes unseen:
 ///
 ///     0  the packed state                                             sum (8)
-///     1  index of a whole state, then in turn: a count of bytes and   sum (8)
-///        the bytes, a place in the whole state and a count from there
+///     1  index of its base, a state stored as 0 or 1, then in turn: a  sum (8)
+///        count of bytes and the bytes, a place in the packed base and
+///        a count from there
 ///     2  the packed state and the commands                            sum (8)
 package enum StoredState {
   private enum Kind {
@@ -70,11 +71,10 @@ package enum StoredState {
     return out.bytes
   }
 
-  package static func difference(of state: PackedState, from whole: WholeState) -> [UInt8] {
+  package static func difference(of state: PackedState, from base: BaseState) -> [UInt8] {
     var out = PackedWriter()
     out.put(Kind.difference)
-    out.put(whole.state.index)
-    let base = whole.state
+    out.put(base.state.index)
     // What is new and what is copied after it, not yet put.
     var (new, copied) = (0..<0, 0..<0)
     func put() {
@@ -86,8 +86,8 @@ package enum StoredState {
     var expected = 0
     for number in state.starts.indices {
       let record = state.record(number)
-      if let place = whole.place(of: record, expected: expected) {
-        let found = base.record(place)
+      if let place = base.place(of: record, expected: expected) {
+        let found = base.state.record(place)
         if copied.upperBound == found.startIndex, !copied.isEmpty {
           copied = copied.lowerBound..<found.endIndex
         } else {
@@ -113,7 +113,7 @@ package enum StoredState {
     return out.bytes
   }
 
-  /// The index of the whole state that is needed to read this one; nil if none is.
+  /// The index of the state that is needed to read this one; nil if none is.
   package static func base(of stored: [UInt8]) throws(Malformed) -> UInt64? {
     var input = PackedReader(stored, 0..<stored.count, "Checkpoint")
     return try input.number() == Kind.difference ? try input.number() : nil
@@ -121,72 +121,89 @@ package enum StoredState {
 
   /// Reads the state.
   /// - Parameters:
-  ///   - base: what is stored at the index that `base(of:)` names.
+  ///   - bases: what is stored at the index that `base(of:)` names; if that is a difference too, what
+  ///     is stored at its base's, and so on.
   ///   - commands: whether to remember the commands; then it must have been stored with them.
   /// - Throws: `Malformed` for whatever is not as it was written, one flipped bit included.
   package static func read(
-    _ stored: [UInt8], base: [UInt8]? = nil, commands: Bool = false
+    _ stored: [UInt8], bases: [[UInt8]] = [], commands: Bool = false
   ) throws(Malformed) -> Cluster {
-    let (kind, bytes) = try opened(stored, base: base)
-    guard !commands || kind == Kind.newest else {
+    let opened = try open(stored, bases[...])
+    guard !commands || opened.kind == Kind.newest else {
       throw .invalid("Checkpoint", why: "has no commands")
     }
-    return try Cluster(packed: bytes, commands: commands, mayGoOn: kind == Kind.newest)
+    // The sum of what comes out proves what went in.
+    guard opened.kind &+ checksum(opened.bytes[opened.place]) == opened.sum else {
+      throw .invalid("Checkpoint", why: "does not have the sum that it ends with")
+    }
+    var input = PackedReader(opened.bytes, opened.place, "Checkpoint")
+    return try Cluster(&input, commands: commands, mayGoOn: opened.kind == Kind.newest)
   }
 
-  /// What the bytes stand for.
-  private static func opened(
-    _ stored: [UInt8], base: [UInt8]?
-  ) throws(Malformed) -> (kind: UInt64, bytes: [UInt8]) {
+  /// What stored bytes stand for: the bytes that lie in `bytes` at `place`.
+  private struct Opened {
+    var kind: UInt64
+    var bytes: [UInt8]
+    var place: Range<Int>
+    var sum: UInt64
+  }
+
+  private static func open(
+    _ stored: [UInt8], _ bases: ArraySlice<[UInt8]>
+  ) throws(Malformed) -> Opened {
     let end = stored.count - 8
     guard end > 0 else { throw .invalid("Checkpoint", why: "is cut short") }
     var tail = PackedReader(stored, end..<stored.count, "Checkpoint")
-    let sum = try tail.fixed()
     var input = PackedReader(stored, 0..<end, "Checkpoint")
-    let kind = try input.number()
-    var bytes: [UInt8] = []
+    let (kind, sum) = (try input.number(), try tail.fixed())
     switch kind {
-    case Kind.whole, Kind.newest: bytes = try input.rest()
+    case Kind.whole, Kind.newest:
+      return Opened(kind: kind, bytes: stored, place: input.rest, sum: sum)
     case Kind.difference:
       _ = try input.number()
-      guard let base, base.first == UInt8(Kind.whole), base.count > 9 else {
+      guard let base = bases.first else {
         throw .invalid("Checkpoint", why: "is told by a state that is not there")
       }
-      let whole = base[1..<base.count - 8]
-      bytes.reserveCapacity(whole.count + stored.count)
-      while !input.isAtEnd {
-        bytes += try input.raw(try input.count())
-        let (from, count) = (try input.number(), try input.number())
-        guard from <= UInt64(whole.count), count <= UInt64(whole.count) - from,
-          count > 0 || from == 0
-        else {
-          throw input.invalid("copies what is not there")
-        }
-        let start = whole.startIndex + Int(from)
-        bytes += whole[start..<start + Int(count)]
+      let opened = try open(base, bases.dropFirst())
+      guard opened.kind != Kind.newest else {
+        throw .invalid("Checkpoint", why: "is told by a state that is replaced by the next")
       }
+      let bytes = try input.told(by: opened.bytes[opened.place])
+      return Opened(kind: kind, bytes: bytes, place: bytes.indices, sum: sum)
     default: throw .invalid("Checkpoint", why: "is of another version")
     }
-    guard kind &+ checksum(bytes[...]) == sum else {
-      throw .invalid("Checkpoint", why: "does not have the sum that it ends with")
+  }
+}
+
+extension PackedReader {
+  /// Reads what bytes are by what sets them apart from `base`.
+  fileprivate mutating func told(by base: ArraySlice<UInt8>) throws(Malformed) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(base.count + rest.count)
+    while !isAtEnd {
+      bytes += try raw(try count())
+      let (from, count) = (try number(), try number())
+      guard from <= UInt64(base.count), count <= UInt64(base.count) - from, count > 0 || from == 0
+      else { throw invalid("copies what is not there") }
+      let start = base.startIndex + Int(from)
+      bytes += base[start..<start + Int(count)]
     }
-    return (kind, bytes)
+    return bytes
   }
 }
 
 /// FNV-1a over words of 8 bytes and the bytes that remain: finds damage, not malice.
 private func checksum(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+  let span = bytes.span
   var sum: UInt64 = 0xcbf2_9ce4_8422_2325
-  var offset = bytes.startIndex
-  while offset + 8 <= bytes.endIndex {
-    var word: UInt64 = 0
-    for position in 0..<8 { word = word << 8 | UInt64(bytes[offset + position]) }
-    sum = (sum ^ word) &* 0x0000_0100_0000_01b3
+  var offset = 0
+  while offset + 8 <= span.count {
+    sum = (sum ^ span.word(at: offset)) &* 0x0000_0100_0000_01b3
     sum ^= sum >> 29
     offset += 8
   }
-  while offset < bytes.endIndex {
-    sum = (sum ^ UInt64(bytes[offset])) &* 0x0000_0100_0000_01b3
+  while offset < span.count {
+    sum = (sum ^ UInt64(span[offset])) &* 0x0000_0100_0000_01b3
     offset += 1
   }
   return sum

@@ -51,7 +51,8 @@ struct StoredStatesTests {
         let kept = try #require(try log.lastCheckpoint(atOrBefore: index))
         #expect(kept.index == index || index == stored.last)
       }
-      #expect(try stored.contains { try isDifference(log, $0) })
+      // Whole ones, differences from these, and differences from differences.
+      #expect(try Set(stored.map { try depth(log, $0) }) == [0, 1, 2])
       for index in stride(from: 97, to: story.entries.count, by: 97) {
         #expect(try history.state(at: UInt64(index)) == story.states[index].withoutCommands)
       }
@@ -63,9 +64,11 @@ struct StoredStatesTests {
     }
   }
 
-  private func isDifference(_ log: EventLog, _ index: UInt64) throws -> Bool {
+  /// How many others it takes to read the one kept there.
+  private func depth(_ log: EventLog, _ index: UInt64) throws -> Int {
     let kept = try #require(try log.lastCheckpoint(atOrBefore: index))
-    return try StoredState.base(of: kept.bytes) != nil
+    guard let base = try StoredState.base(of: kept.bytes) else { return 0 }
+    return try depth(log, base) + 1
   }
 
   @Test("A stored state that cannot be read costs time and nothing else")
@@ -96,7 +99,7 @@ struct StoredStatesTests {
 
   @Test("What is kept for good is little, and near, however the state grows")
   func cost() throws {
-    for tokensAtOnce in [0, 1, 40] {
+    for tokensAtOnce in [0, 1, 5, 20, 40] {
       var (states, kept, bytes, written) = (StoredStates(), UInt64(0), 0, UInt64(0))
       var tokens: [Token] = []
       let last: UInt64 = 200_000
@@ -119,9 +122,10 @@ struct StoredStatesTests {
           written = index
         }
         guard let checkpoint = writes.kept else { continue }
-        // As far apart as it takes to be worth it, or as the next one is due.
+        // As near as they may be; where very much changes, not much farther than one is worth.
         let size = UInt64(state.packed().size)
-        #expect(index - kept <= max(StoredStates.spacing, size / 400) + size / 10 + 500)
+        let due = max(StoredStates.spacing, size / 1000) + 500
+        #expect(index - kept <= (tokensAtOnce > 20 ? due + size / 20 : due))
         bytes += checkpoint.bytes.count
         kept = index
       }

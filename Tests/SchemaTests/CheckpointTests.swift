@@ -126,14 +126,14 @@ struct CheckpointTests {
       tokens: everything.tokens, lastIndex: 9)
     let whole = StoredState.whole(base.packed())
     let difference = StoredState.difference(
-      of: everything.packed(), from: WholeState(base.packed()))
+      of: everything.packed(), from: BaseState(base.packed()))
     for (bytes, commands) in [
       (newest(everything), true), (StoredState.whole(everything.packed()), false),
       (difference, false),
     ] {
       func isRead(_ stored: [UInt8]) -> Bool {
-        (try? StoredState.read(stored, base: whole, commands: commands)) == everything
-          || (try? StoredState.read(stored, base: whole, commands: commands))
+        (try? StoredState.read(stored, bases: [whole], commands: commands)) == everything
+          || (try? StoredState.read(stored, bases: [whole], commands: commands))
             == everything.withoutCommands
       }
       #expect(isRead(bytes))
@@ -145,15 +145,15 @@ struct CheckpointTests {
           let names = (try? StoredState.base(of: altered)) ?? nil
           if names != nil, names != 9 { continue }
           #expect(throws: Malformed.self, "\(position).\(bit)") {
-            try StoredState.read(altered, base: whole, commands: commands)
+            try StoredState.read(altered, bases: [whole], commands: commands)
           }
         }
         #expect(throws: Malformed.self) {
-          try StoredState.read(Array(bytes[..<position]), base: whole, commands: commands)
+          try StoredState.read(Array(bytes[..<position]), bases: [whole], commands: commands)
         }
       }
       #expect(throws: Malformed.self) {
-        try StoredState.read(bytes + [0], base: whole, commands: commands)
+        try StoredState.read(bytes + [0], bases: [whole], commands: commands)
       }
     }
   }
@@ -182,20 +182,25 @@ struct CheckpointTests {
     }
     for state in states {
       for base in states {
-        let stored = StoredState.difference(of: state.packed(), from: WholeState(base.packed()))
+        let stored = StoredState.difference(of: state.packed(), from: BaseState(base.packed()))
         #expect(try StoredState.base(of: stored) == base.lastIndex)
-        let read = try StoredState.read(stored, base: StoredState.whole(base.packed()))
-        #expect(read == state.withoutCommands)
+        let whole = StoredState.whole(base.packed())
+        #expect(try StoredState.read(stored, bases: [whole]) == state.withoutCommands)
+        // And a difference from that one.
+        let next = try #require(states.randomElement())
+        let second = StoredState.difference(of: next.packed(), from: BaseState(state.packed()))
+        #expect(try StoredState.read(second, bases: [stored, whole]) == next.withoutCommands)
+        #expect(throws: Malformed.self) { try StoredState.read(second, bases: [stored]) }
       }
     }
     let same = StoredState.difference(
-      of: everything.packed(), from: WholeState(everything.packed()))
+      of: everything.packed(), from: BaseState(everything.packed()))
     #expect(same.count < 32)
-    // A base that is not there, or is no whole one, makes no state.
+    // A base that is not there, or is another one, makes no state.
     #expect(throws: Malformed.self) { try StoredState.read(same) }
-    #expect(throws: Malformed.self) { try StoredState.read(same, base: same) }
+    #expect(throws: Malformed.self) { try StoredState.read(same, bases: [same]) }
     #expect(throws: Malformed.self) {
-      try StoredState.read(same, base: StoredState.whole(Cluster().packed()))
+      try StoredState.read(same, bases: [StoredState.whole(Cluster().packed())])
     }
   }
 }
