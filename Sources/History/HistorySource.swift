@@ -100,8 +100,10 @@ package struct LogSource: HistorySource {
   /// One that cannot be read (another version wrote it) is passed over: it only saves time.
   package func checkpoint(atOrBefore index: UInt64) throws -> Cluster? {
     var next = min(index, lastIndex)
-    if let newest = try newestIndex(atOrBefore: next),
-      newest > (try log.checkpointIndex(atOrBefore: next)) ?? 0, let state = try read(newest: false)
+    // Of two that are equally near, the one that needs no other.
+    let kept = try log.checkpointIndex(atOrBefore: next)
+    if let newest = try newestIndex(atOrBefore: next), newest >= kept ?? 0,
+      let state = try read(newest: false)
     {
       return state
     }

@@ -10,10 +10,10 @@ import Schema
 /// What of the states of one log is stored, and what should be next.
 ///
 /// The newest state, with its commands, is what a start goes on from; the next one takes its place.
-/// Others are kept for good, without commands: most as the difference from one that was kept before,
-/// which is whole or a difference itself. Such a base gives way to a new one once the differences
-/// from it have together taken what it took: so the bytes of each kind stay in balance, however
-/// large the state is and whatever changes in it.
+/// Others are kept for good, without commands: most as the difference from one kept before, that is
+/// whole or a difference itself. Such a base gives way to a new one once the differences from it
+/// have together taken what it took: so the bytes of each kind stay in balance, however large the
+/// state is and whatever changes in it.
 package struct StoredStates: Sendable {
   /// At least so many events lie between two; so many are folded at a start while the state is
   /// small.

@@ -90,11 +90,11 @@ extension Cluster {
     for _ in 0..<(try input.count()) { nodes.append(try input.member()) }
     var departed: [Departed] = []
     let gone = try input.count()
-    departed.reserveCapacity(gone)
+    departed.reserveCapacity(gone + 256)
     for _ in 0..<gone { departed.append(try input.departed()) }
     var tokens: [Token] = []
     let count = try input.count()
-    tokens.reserveCapacity(count)
+    tokens.reserveCapacity(count + 256)
     for _ in 0..<count { tokens.append(try input.token()) }
     try input.certificates(&nodes)
     let sessions = commands ? try input.sessions() : Sessions(kept: false)

@@ -70,7 +70,9 @@ extension Span<UInt8> {
   /// The 8 bytes from there on as a number, the highest first. Traps outside.
   func word(at offset: Int) -> UInt64 {
     precondition(offset >= 0 && offset <= count - 8)
-    return UInt64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    var word = UInt64(self[offset])
+    for place in offset + 1..<offset + 8 { word = word << 8 | UInt64(self[place]) }
+    return word
   }
 }
 

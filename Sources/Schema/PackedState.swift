@@ -121,8 +121,8 @@ package enum StoredState {
 
   /// Reads the state.
   /// - Parameters:
-  ///   - bases: what is stored at the index that `base(of:)` names; if that is a difference too, what
-  ///     is stored at its base's, and so on.
+  ///   - bases: what is stored at the index that `base(of:)` names; if that is a difference too,
+  ///     what is stored at its base's, and so on.
   ///   - commands: whether to remember the commands; then it must have been stored with them.
   /// - Throws: `Malformed` for whatever is not as it was written, one flipped bit included.
   package static func read(
