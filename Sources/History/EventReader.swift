@@ -89,10 +89,9 @@ package struct EventReader {
       self.states = states
       folded = done
     }
-    try history.source.forEach(from: from, through: last) { entry, hash in
-      let recorded = try History.event(entry)
+    try history.forEachEvent(from: from, through: last) { recorded, hash in
       guard states != nil else {
-        done = entry.index
+        done = recorded.index
         guard filter.admits(recorded, before: nothing, after: nothing) else { return true }
         return try body(EventLine(recorded, hash: hash.description))
       }
@@ -105,7 +104,7 @@ package struct EventReader {
             after: states!.after))
       }
       try History.apply(recorded, to: &states!.before)
-      done = entry.index
+      done = recorded.index
       return goesOn
     }
   }

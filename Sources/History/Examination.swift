@@ -56,35 +56,25 @@ package struct Examination: Sendable {
         Check(name: "chain", isGood: true, words: "every hash computed anew at opening"))
     }
     if last < history.first, last < history.head || damage != nil { return }
-    let range = "\(history.first)..\(last)"
-    var times = (first: Timestamp?.none, last: Timestamp?.none, terms: UInt64(0))
+    // One fold looks at every event too; where it does not come to its end, each is looked at
+    // alone.
+    var look = EventCheck(history)
+    let rebuilt = Result {
+      try history.knowsState(at: history.first - 1)
+        ? Rebuild(history, through: last) { look.see($0) } : nil
+    }
     add("events") {
-      var kinds: [String: Int] = [:]
-      var next = history.first
-      try history.forEachEvent(from: history.first, through: last) { recorded in
-        guard recorded.index == next else {
-          throw HistoryFault(index: next, text: "it is missing")
-        }
-        if let last = times.last, recorded.envelope.time < last {
-          throw HistoryFault(index: recorded.index, text: "its time is before the one before it")
-        }
-        guard recorded.term >= times.terms else {
-          throw HistoryFault(index: recorded.index, text: "its term is before the one before it")
-        }
-        times = (times.first ?? recorded.envelope.time, recorded.envelope.time, recorded.term)
-        try Self.checkOrigin(recorded, in: history)
-        kinds[recorded.envelope.event.type.name, default: 0] += 1
-        next += 1
-        return true
+      if look.next <= last, look.flaw == nil {
+        look = EventCheck(history)
+        try history.forEachEvent(from: history.first, through: last) { look.see($0) }
       }
-      let kind = kinds.count == 1 ? "1 kind" : "\(kinds.count) kinds"
-      return (true, "\(range) without a gap, of \(kind), all of schema 1, times in order")
+      if let flaw = look.flaw { throw flaw }
+      return (true, look.words(through: last))
     }
     add("states") {
-      guard try history.knowsState(at: history.first - 1) else {
+      guard let rebuilt = try rebuilt.get() else {
         return (nil, "not folded: this history begins at index \(history.first)")
       }
-      let rebuilt = try Rebuild(history, through: last)
       if let difference = rebuilt.difference { return (false, difference) }
       let stored = rebuilt.storedStates
       return (
@@ -92,19 +82,6 @@ package struct Examination: Sendable {
         "every event fits the ones before it"
           + (stored == 0 ? "" : "; \(stored) stored states are what their events make")
       )
-    }
-  }
-
-  /// A history that was imported is the one that the import names. Hashes of what was redacted are
-  /// its own.
-  private static func checkOrigin(_ recorded: RecordedEvent, in history: History) throws {
-    guard case .clusterImported(let imported) = recorded.envelope.event,
-      history.source.redaction == nil,
-      let hash = try history.source.chainHash(at: imported.sourceIndex)
-    else { return }
-    guard hash.bytes == imported.sourceHash.bytes else {
-      throw HistoryFault(
-        index: recorded.index, text: "it follows another history than the one it names")
     }
   }
 
@@ -142,6 +119,67 @@ package struct Examination: Sendable {
           })
       ),
     ])
+  }
+}
+
+/// Looks at events one after the other, until one is wrong.
+private struct EventCheck {
+  let history: History
+  /// The index that should come next.
+  private(set) var next: UInt64
+  /// The first thing that is wrong.
+  private(set) var flaw: (any Error)?
+  private var last: (time: Timestamp, term: UInt64)?
+  private var kinds: Set<EventType> = []
+
+  init(_ history: History) {
+    self.history = history
+    next = history.first
+  }
+
+  /// - Returns: whether nothing was wrong yet.
+  @discardableResult
+  mutating func see(_ recorded: RecordedEvent) -> Bool {
+    guard flaw == nil else { return false }
+    do {
+      try check(recorded)
+    } catch {
+      flaw = error
+      return false
+    }
+    last = (recorded.envelope.time, recorded.term)
+    kinds.insert(recorded.envelope.event.type)
+    next += 1
+    return true
+  }
+
+  private func check(_ recorded: RecordedEvent) throws {
+    guard recorded.index == next else { throw HistoryFault(index: next, text: "it is missing") }
+    if let last, recorded.envelope.time < last.time {
+      throw HistoryFault(index: recorded.index, text: "its time is before the one before it")
+    }
+    if let last, recorded.term < last.term {
+      throw HistoryFault(index: recorded.index, text: "its term is before the one before it")
+    }
+    try checkOrigin(recorded)
+  }
+
+  /// A history that was imported is the one that the import names. Hashes of what was redacted are
+  /// its own.
+  private func checkOrigin(_ recorded: RecordedEvent) throws {
+    guard case .clusterImported(let imported) = recorded.envelope.event,
+      history.source.redaction == nil,
+      let hash = try history.source.chainHash(at: imported.sourceIndex)
+    else { return }
+    guard hash.bytes == imported.sourceHash.bytes else {
+      throw HistoryFault(
+        index: recorded.index, text: "it follows another history than the one it names")
+    }
+  }
+
+  func words(through index: UInt64) -> String {
+    "\(history.first)..\(index) without a gap, of \(counted(kinds.count, "kind", "kinds")), "
+      + "all of schema 1, times in order"
   }
 }
 

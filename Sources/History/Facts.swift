@@ -97,7 +97,7 @@ package struct Facts: Hashable, Sendable {
 
   /// What may be lost: the same paths in the same order for every state.
   static func availability(_ cluster: Cluster) -> [Fact] {
-    let available = HighAvailability(cluster)
+    let (available, critical) = HighAvailability.recorded(cluster)
     func names(_ values: [String]) -> String {
       values.isEmpty ? "none" : values.joined(separator: " ")
     }
@@ -106,9 +106,9 @@ package struct Facts: Hashable, Sendable {
       Fact(path: "ha.canLose", value: "\(available.canLose)"),
       Fact(path: "ha.quorumHeld", value: available.quorumHeld ? "yes" : "no"),
       Fact(path: "ha.voters", value: "\(cluster.voters.count)"),
-      Fact(path: "ha.healthyVoters", value: "\(available.recorded.healthy.count)"),
+      Fact(path: "ha.healthyVoters", value: "\(available.healthy.count)"),
       Fact(path: "ha.standbys", value: "\(cluster.nodes(.standby).count)"),
-      Fact(path: "ha.critical", value: names(available.critical)),
+      Fact(path: "ha.critical", value: names(critical)),
     ]
   }
 

@@ -3,6 +3,7 @@
 // fold of its own would one day say something else. Memory is flat in the length of the log: events
 // are handed out as they are read and nothing is kept but two states.
 
+import EventLog
 package import Membership
 package import Raft
 import Schema
@@ -64,8 +65,19 @@ package struct History: Sendable {
   package func forEachEvent(
     from: UInt64, through: UInt64, _ body: (RecordedEvent) throws -> Bool
   ) throws {
-    try source.forEach(from: from, through: min(through, head)) { entry in
-      try body(Self.event(entry))
+    try forEachEvent(from: from, through: through) { recorded, _ in try body(recorded) }
+  }
+
+  /// The same with their chain hashes.
+  func forEachEvent(
+    from: UInt64, through: UInt64, _ body: (RecordedEvent, ChainHash) throws -> Bool
+  ) throws {
+    let last = min(through, head)
+    if last >= from, last - from >= 4096 {
+      return try ReadAhead.forEach(of: self, from: from, through: last, body)
+    }
+    try source.forEach(from: from, through: last) { entry, hash in
+      try body(Self.event(entry), hash)
     }
   }
 

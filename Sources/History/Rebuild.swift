@@ -23,8 +23,11 @@ package struct Rebuild: Sendable {
   package var events: UInt64 { last >= first ? last - first + 1 : 0 }
 
   /// Folds the events through an index (HEAD if nil).
+  /// - Parameter look: is shown each event before it is applied.
   /// - Throws: `HistoryFault` at the first event that cannot be understood or does not fit.
-  package init(_ history: History, through index: UInt64? = nil) throws {
+  package init(
+    _ history: History, through index: UInt64? = nil, _ look: (RecordedEvent) -> Void = { _ in }
+  ) throws {
     let source = history.source
     let last = min(index ?? history.head, history.head)
     var state = history.first == 1 ? Cluster() : try history.state(at: history.first - 1)
@@ -32,22 +35,23 @@ package struct Rebuild: Sendable {
     var stored = try source.storedStates().drop { $0 < history.first }
     var (met, agreed) = (0, history.first - 1)
     var difference: String?
-    try source.forEach(from: history.first, through: last) { entry in
-      try History.apply(History.event(entry), to: &state)
-      if entry.index == stored.first {
+    try history.forEachEvent(from: history.first, through: last) { recorded in
+      look(recorded)
+      try History.apply(recorded, to: &state)
+      if recorded.index == stored.first {
         stored.removeFirst()
         // One that cannot be read, of another version say, is passed over by all who look.
-        guard let kept = try source.checkpoint(atOrBefore: entry.index),
-          kept.lastIndex == entry.index
+        guard let kept = try source.checkpoint(atOrBefore: recorded.index),
+          kept.lastIndex == recorded.index
         else { return true }
-        let isNewest = newest?.lastIndex == entry.index && state.remembersCommands
+        let isNewest = newest?.lastIndex == recorded.index && state.remembersCommands
         if kept != state.withoutCommands || isNewest && newest != state {
           difference =
-            "the state stored at index \(entry.index) is not what its events make; they agreed at "
-            + "index \(agreed)"
+            "the state stored at index \(recorded.index) is not what its events make; "
+            + "they agreed at index \(agreed)"
         }
         met += 1
-        agreed = entry.index
+        agreed = recorded.index
       }
       return difference == nil
     }

@@ -91,6 +91,15 @@ package struct HighAvailability: Hashable, Sendable {
   }
 }
 
+extension HighAvailability {
+  /// What the log alone says, without words about it: for those who ask it of many states.
+  package static func recorded(_ cluster: Cluster) -> (verdict: Verdict, critical: [String]) {
+    let scene = Scene(cluster)
+    let healthy = cluster.unsuspectedVoters
+    return (scene.verdict(healthy), scene.names(scene.tolerance(healthy).critical))
+  }
+}
+
 /// `n2 and n3 were not heard from yet`.
 func notHeardFrom(_ names: [String]) -> String {
   "\(words(names, "and")) \(names.count == 1 ? "was" : "were") not heard from yet"

@@ -17,7 +17,8 @@ enum Walls {
     "Replication": ["Membership", "Projections", "Raft", "Schema"],
     "EventLog": system.union(["Crypto", "LMDB", "Raft"]),
     "History": foundation.union([
-      "Crypto", "EventLog", "Membership", "Projections", "Raft", "Schema", "Synchronization",
+      "Crypto", "Dispatch", "EventLog", "Membership", "Projections", "Raft", "Schema",
+      "Synchronization",
     ]),
     "Transport": system.union(foundation).union([
       "CLinux", "Crypto", "NIOCore", "NIOExtras", "NIOPosix", "NIOSSL", "NIOTLS", "SwiftASN1",
