@@ -203,7 +203,7 @@ extension Facts {
   static func canLose(_ cluster: Cluster) -> Int {
     Tolerance(
       voters: cluster.voters, outgoing: cluster.outgoingVoters,
-      healthy: cluster.unsuspectedVoters
+      healthy: cluster.soundVoters
     ).canLose
   }
 }

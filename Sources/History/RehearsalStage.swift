@@ -7,6 +7,8 @@ import Projections
 struct RehearsalStage {
   private(set) var cluster: Cluster
   private var reachable: Set<NodeID>
+  /// Silent for a moment, or behind: they do not count, though nobody gave them up.
+  private var uncounted: Set<NodeID>
   /// Heard from so lately that they count as alive, within reach or not.
   private let alive: Set<NodeID>
   private(set) var steps: [String] = []
@@ -14,9 +16,13 @@ struct RehearsalStage {
   private(set) var leaderMoves: String?
   private var drawn: UInt64 = 1
 
-  init(_ cluster: Cluster, unreachable: Set<String>, alive: Set<String>) {
+  init(
+    _ cluster: Cluster, unreachable: Set<String>, uncounted: Set<String>, alive: Set<String>
+  ) {
     self.cluster = cluster
     self.alive = Set(cluster.nodes.filter { alive.contains($0.name) }.map(\.id))
+    self.uncounted = Set(
+      cluster.nodes.filter { uncounted.contains($0.name) || !$0.isSound }.map(\.id))
     reachable = Set(
       cluster.nodes.filter {
         $0.isActive && !$0.isSuspected && !$0.record.isKeyless && !unreachable.contains($0.name)
@@ -24,10 +30,10 @@ struct RehearsalStage {
     if let leader = cluster.leader, !reachable.contains(leader) { elect() }
   }
 
-  /// What is so now: a voter counts if it is within reach and not suspected.
+  /// What is so now: a voter counts if it is within reach, not suspected, and has what it should.
   var scene: WhatIf.Scene {
     let outlook = Outlook(
-      by: cluster.leader ?? NodeID(1), hasLeader: true, healthyVoters: reachable)
+      by: cluster.leader ?? NodeID(1), hasLeader: true, healthyVoters: healthy)
     let available = HighAvailability(cluster, outlook: outlook)
     return WhatIf.Scene(
       isHighlyAvailable: available.isHighlyAvailable, canLose: available.canLose,
@@ -38,12 +44,14 @@ struct RehearsalStage {
 
   var holdsQuorum: Bool {
     Tolerance(
-      voters: cluster.voters, outgoing: cluster.outgoingVoters, healthy: reachable
+      voters: cluster.voters, outgoing: cluster.outgoingVoters, healthy: healthy
     ).quorumHeld
   }
 
+  private var healthy: Set<NodeID> { reachable.subtracting(uncounted) }
+
   private var observation: Observation {
-    Observation(reachable: reachable, caughtUp: reachable, alive: reachable.union(alive))
+    Observation(reachable: reachable, caughtUp: healthy, alive: reachable.union(alive))
   }
 
   // MARK: What may happen: without a quorum nothing that must be decided
@@ -159,7 +167,9 @@ struct RehearsalStage {
 
   /// Those who were lost are back.
   mutating func regain(_ members: [Member]) {
-    reachable.formUnion(members.filter { $0.isActive && !$0.record.isKeyless }.map(\.id))
+    let back = members.filter { $0.isActive && !$0.record.isKeyless }.map(\.id)
+    reachable.formUnion(back)
+    uncounted.subtract(back)
     guard holdsQuorum else { return }
     if let leader = cluster.leader, !reachable.contains(leader) { elect() }
     for member in members where cluster.node(member.id)?.isSuspected == true {
@@ -228,7 +238,7 @@ struct RehearsalStage {
 
   /// A new leader: the first voter within reach.
   private mutating func elect() {
-    guard let next = cluster.nodes(.voter).first(where: { reachable.contains($0.id) }) else {
+    guard let next = cluster.nodes(.voter).first(where: { healthy.contains($0.id) }) else {
       return
     }
     _ = apply(

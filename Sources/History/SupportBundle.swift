@@ -9,6 +9,17 @@ import Projections
 
 /// The contents of an archive, ready to be written as a tar file.
 package struct SupportBundle: Sendable {
+  /// What somebody besides the log says, as it is to be kept.
+  package struct Word: Sendable {
+    package var name: String
+    package var words: String
+    package var text: String
+    package init(name: String, words: String, text: String) {
+      self.name = name
+      self.words = words
+      self.text = text
+    }
+  }
   private struct File: Sendable {
     var name: String
     var words: String
@@ -24,16 +35,18 @@ package struct SupportBundle: Sendable {
   /// - Parameters:
   ///   - log: for what only a log has; nil for a file.
   ///   - damage: what is known to be wrong behind the end of the history.
+  ///   - live: what the running agent answers; empty if none does.
   ///   - made: the time of its making.
   ///   - version: of the program.
   /// - Throws: as the history does; what is damaged is told in the archive instead where it can be.
   package init(
-    _ history: History, log: EventLog?, damage: String? = nil, isRedacted: Bool, made: Timestamp,
-    version: String
+    _ history: History, log: EventLog?, damage: String? = nil, live: [Word] = [],
+    isRedacted: Bool, made: Timestamp, version: String
   ) throws {
     self.made = made
     manifest = ""
     problem = damage
+    for word in live { add(word.name, word.words, word.text) }
     let examined = Examination(history, log: log, damage: damage)
     if history.first <= history.head {
       do {
@@ -51,6 +64,10 @@ package struct SupportBundle: Sendable {
     var text = "muster support archive, made \(made.rfc3339) by muster \(version)\n"
     text += "\(place) of cluster \(history.source.cluster), log of node \(history.source.node)\n"
     if let problem { text += "DAMAGED: \(problem)\n" }
+    text +=
+      live.isEmpty
+      ? "no agent answered; how it was then is not in it, only what was recorded\n"
+      : "an agent answered; how it was then: \(live.map(\.name).joined(separator: " "))\n"
     text +=
       "taken out: "
       + (isRedacted
@@ -79,6 +96,9 @@ package struct SupportBundle: Sendable {
     let source = try ExportSource(export, name: "history.muster")
     let shown = History(source)
     let state = try shown.state(at: shown.head)
+    let recorded =
+      "as recorded at index \(state.lastIndex) (\(state.lastTime.rfc3339)): what nobody recorded, "
+      + "like a silence, is not in it\n\n"
     add("history.muster", "all events, for muster ... --file", export)
     var events = EventText(isJSON: false).header ?? ""
     var reader = EventReader()
@@ -87,11 +107,14 @@ package struct SupportBundle: Sendable {
     }
     add("events.txt", "the newest 10,000 events in words", events)
     for view in ProjectionDigests.texts(state, now: state.lastTime) {
-      let name = view.name.contains(".") ? view.name : view.name + ".txt"
-      add(name, "\(view.name) as of the last event", view.text)
+      let isData = view.name.contains(".")
+      add(
+        isData ? view.name : view.name + ".txt", "\(view.name) as recorded through the last event",
+        isData ? view.text : recorded + view.text)
     }
     add(
-      "why-ha.txt", "what high availability rests on", (try Why(shown, "ha", at: shown.head)).text)
+      "why-ha.txt", "what high availability rests on, as recorded",
+      recorded + (try Why(shown, "ha", at: shown.head)).text)
     let page = try TimelinePage(shown, option: " --file history.muster")
     add("timeline.html", "the history as a page", page.html)
   }

@@ -87,13 +87,15 @@ package struct WhatIf: Sendable {
 
   /// - Parameters:
   ///   - unreachable: names of nodes that are out of reach now, beside those the log suspects.
+  ///   - uncounted: names of voters that do not count now, within reach or not.
   ///   - alive: names of those that count as alive although they are out of reach.
   ///   - basis: what that rests on.
   package init(
     _ supposition: Supposition, on cluster: Cluster, unreachable: Set<String> = [],
-    alive: Set<String> = [], basis: String
+    uncounted: Set<String> = [], alive: Set<String> = [], basis: String
   ) throws(Unanswerable) {
-    var stage = RehearsalStage(cluster, unreachable: unreachable, alive: alive)
+    var stage = RehearsalStage(
+      cluster, unreachable: unreachable, uncounted: uncounted, alive: alive)
     before = stage.scene
     self.basis = basis
     supposed = supposition.words

@@ -172,9 +172,10 @@ extension Cluster {
   /// Who voted before, while the configuration is joint; else empty. Sorted.
   package var outgoingVoters: [NodeID] { joint?.outgoing ?? [] }
 
-  /// Voters that the log does not suspect, of both halves of a joint configuration.
-  package var unsuspectedVoters: Set<NodeID> {
-    Set((voters + outgoingVoters).filter { roster[$0]?.isSuspected == false })
+  /// Voters that count as far as the log knows, of both halves of a joint configuration: neither
+  /// suspected nor without what they had acknowledged.
+  package var soundVoters: Set<NodeID> {
+    Set((voters + outgoingVoters).filter { roster[$0]?.isSound ?? false })
   }
 
   /// Active control-plane nodes whose Kubernetes API workers should use: those neither suspected

@@ -73,6 +73,8 @@ package struct Member: Hashable, Sendable, Identifiable {
   package var isActive: Bool { state == .active }
   package var isControlPlane: Bool { record.role == .controlPlane }
   package var isSuspected: Bool { suspectedSince != nil }
+  /// Neither suspected nor without what it had acknowledged.
+  package var isSound: Bool { suspectedSince == nil && lostSince == nil }
 }
 
 extension Endpoints {

@@ -151,7 +151,7 @@ private struct Words {
     func lose(_ cluster: Cluster) -> Int {
       Tolerance(
         voters: cluster.voters, outgoing: cluster.outgoingVoters,
-        healthy: cluster.unsuspectedVoters
+        healthy: cluster.soundVoters
       ).canLose
     }
     let voters = (before.voters.count, after.voters.count)

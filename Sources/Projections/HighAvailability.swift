@@ -58,8 +58,8 @@ package struct HighAvailability: Hashable, Sendable {
   /// From the log and, if given, what the answering node observes.
   package init(_ cluster: Cluster, outlook: Outlook? = nil) {
     let scene = Scene(cluster)
-    recorded = scene.verdict(cluster.unsuspectedVoters)
-    var healthy = cluster.unsuspectedVoters
+    recorded = scene.verdict(cluster.soundVoters)
+    var healthy = cluster.soundVoters
     if let outlook {
       let seen = outlook.hasLeader ? outlook.healthyVoters : []
       observed = Observed(
@@ -75,7 +75,7 @@ package struct HighAvailability: Hashable, Sendable {
     critical = scene.names(tolerance.critical)
     uncounted = scene.uncounted(tolerance)
     unseen = scene.names(
-      cluster.unsuspectedVoters.intersection(outlook?.unseen ?? []).subtracting(healthy).sorted())
+      cluster.soundVoters.intersection(outlook?.unseen ?? []).subtracting(healthy).sorted())
     domains = scene.domains(tolerance)
     sentence =
       if outlook?.hasLeader == false {
@@ -95,7 +95,7 @@ extension HighAvailability {
   /// What the log alone says, without words about it: for those who ask it of many states.
   package static func recorded(_ cluster: Cluster) -> (verdict: Verdict, critical: [String]) {
     let scene = Scene(cluster)
-    let healthy = cluster.unsuspectedVoters
+    let healthy = cluster.soundVoters
     return (scene.verdict(healthy), scene.names(scene.tolerance(healthy).critical))
   }
 }

@@ -37,7 +37,7 @@ package struct VoteMovement: Hashable, Sendable {
     }
     let rest = Tolerance(
       voters: cluster.voters, outgoing: cluster.outgoingVoters,
-      healthy: cluster.unsuspectedVoters.filter { cluster.node($0)?.maintenance == nil })
+      healthy: cluster.soundVoters.filter { cluster.node($0)?.maintenance == nil })
     let cost =
       !rest.quorumHeld
       ? "with all that are in maintenance switched off, the cluster stops"

@@ -7,7 +7,8 @@ struct Bundle: AsyncParsableCommand {
     commandName: "bundle",
     abstract: "Write a support archive that is safe to mail.",
     discussion: """
-      It holds what the log says and what the tools find in it, and says first what that is. No \
+      It holds what the log says, what the tools find in it and, where an agent runs, how it is \
+      now, and says first what that is. No \
       secret and no key is in it; with --redact no address and no reason either.
       """)
 
@@ -25,7 +26,8 @@ struct Bundle: AsyncParsableCommand {
   func run() async throws {
     let past = try await origin.open(first: .whole)
     let bundle = try SupportBundle(
-      past.history, log: past.log, damage: past.damage, isRedacted: redact, made: past.now,
+      past.history, log: past.log, damage: past.damage,
+      live: await past.live(redacted: redact), isRedacted: redact, made: past.now,
       version: Version.program)
     Terminal.note(bundle.manifest)
     if !dryRun {

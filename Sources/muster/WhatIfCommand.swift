@@ -32,9 +32,9 @@ struct WhatIfCommand: AsyncParsableCommand {
     _ supposition: Supposition, _ past: Chronicle, at moment: AtOption?
   ) async throws -> WhatIf {
     let state = try moment?.state(past) ?? past.history.state(at: past.history.head)
-    if moment?.at == nil, let seen = await past.unreachable() {
+    if moment?.at == nil, let seen = await past.absences() {
       return try WhatIf(
-        supposition, on: state, unreachable: seen.names,
+        supposition, on: state, unreachable: seen.unreachable, uncounted: seen.uncounted,
         basis: "as \(seen.by) sees it at index \(state.lastIndex)")
     }
     return try WhatIf(supposition, on: state, basis: "as recorded at index \(state.lastIndex)")

@@ -139,6 +139,26 @@ import Testing
     #expect(back.after.quorumHeld && back.exitCode == 0, "\(back.text)")
   }
 
+  @Test("Who does not count now is lost already, though nobody gave it up")
+  func uncounted() throws {
+    var story = try Story.life()
+    let voters = story.cluster.nodes(.voter).map(\.name)
+    try #require(voters.count == 3)
+    func fail(uncounted: Set<String> = []) throws -> WhatIf {
+      try WhatIf(
+        .fail([voters[1]]), on: story.cluster, uncounted: uncounted, basis: "")
+    }
+    #expect(try fail().before.canLose == 1 && fail().exitCode == 0)
+    let silent = try fail(uncounted: [voters[2]])
+    #expect(silent.before.canLose == 0 && silent.before.quorumHeld, "\(silent.text)")
+    #expect(silent.exitCode == 3 && !silent.after.quorumHeld, "\(silent.text)")
+    // Whoever lost its copy of the log, which the log knows, does not count either.
+    let last = try #require(story.cluster.node(named: voters[2]))
+    story.append(.replicaLost(ReplicaLost(node: last.id, acknowledged: 9, found: 5, boot: 2)))
+    let lost = try fail()
+    #expect(lost.before.canLose == 0 && lost.exitCode == 3, "\(lost.text)")
+  }
+
   @Test("A reboot is a loss and a return")
   func reboot() throws {
     let story = try Story.life()

@@ -75,7 +75,7 @@ struct TimelineTests {
         let serving = after.servingAPI.compactMap { $0.record.endpoints.apiserver?.description }
         #expect(servers == serving.joined(separator: "\n"))
         let canLose = Tolerance(
-          voters: after.voters, outgoing: after.outgoingVoters, healthy: after.unsuspectedVoters
+          voters: after.voters, outgoing: after.outgoingVoters, healthy: after.soundVoters
         ).canLose
         let isAvailable = after.voters.count >= 3 && canLose > 0
         #expect(available?.hasPrefix("high-availability: \(isAvailable ? "yes" : "no")\n") == true)

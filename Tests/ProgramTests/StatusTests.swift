@@ -119,6 +119,15 @@ extension Program {
         let why = try await nodes[0].succeed("why", "ha")
         #expect(why.hasPrefix("high-availability now: no, as n1 sees it; no quorum"), "\(why)")
         #expect(why.contains(recorded))
+        for option in [[], ["--redact"]] {
+          let path = stage.folder.appendingPathComponent("b\(option.count).tar")
+          let bundle = try await nodes[0].run(["bundle", path.path] + option)
+          let text = String(decoding: try Data(contentsOf: path), as: UTF8.self)
+          #expect(bundle.code == 0 && bundle.err.contains("live-status.txt"), "\(bundle)")
+          #expect(text.contains("high-availability: no\n"), "\(bundle.err)")
+          #expect(text.contains("as recorded at index "), "\(bundle.err)")
+          #expect(option.isEmpty || !text.contains(nodes[0].address))
+        }
         let told = try await nodes[0].run("nodes")
         #expect(told.code == 0)
         #expect(told.err.hasPrefix("warning: no contact to a leader"), "\(told)")

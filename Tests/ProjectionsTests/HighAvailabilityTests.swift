@@ -27,6 +27,17 @@ import Testing
     }
   }
 
+  @Test("A voter that lost what it had acknowledged does not count until it has it again")
+  func lostReplica() {
+    var stage = Scenery(controlPlane: 3)
+    stage.append(.replicaLost(ReplicaLost(node: NodeID(2), acknowledged: 9, found: 5, boot: 2)))
+    let lost = HighAvailability(stage.cluster)
+    #expect(!lost.isHighlyAvailable && lost.canLose == 0 && lost.uncounted == ["n2"])
+    #expect(!HighAvailability(stage.cluster, outlook: seen(nodes(1, 2, 3))).isHighlyAvailable)
+    stage.append(.replicaRefetched(ReplicaRefetched(node: NodeID(2), index: 9)))
+    #expect(HighAvailability(stage.cluster).isHighlyAvailable)
+  }
+
   /// Every possible loss tried out, over voters given as bit masks.
   struct Model {
     let halves: [Int]

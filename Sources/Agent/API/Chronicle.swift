@@ -177,6 +177,8 @@ package struct Chronicle: Sendable {
     var nodes: [Node]
     var highAvailability: Bool
     var quorumHeld: Bool
+    var summary: String
+    var uncounted: [String]
     var answeredBy: String?
 
     var by: String { answeredBy ?? "the agent" }
@@ -189,16 +191,53 @@ package struct Chronicle: Sendable {
       "GET", "/v1/status?format=json", timeout: .seconds(3))
   }
 
-  /// Nodes that the running agent does not reach, and its name; nil if none runs.
-  package func unreachable() async -> (names: Set<String>, by: String)? {
+  /// Nodes that the running agent does not reach, voters that do not count for it, and its name;
+  /// nil if none runs.
+  package func absences() async -> (
+    unreachable: Set<String>, uncounted: Set<String>, by: String
+  )? {
     await status().map { status in
-      (Set(status.nodes.filter { $0.status == "NotReady" }.map(\.name)), status.by)
+      (
+        Set(status.nodes.filter { $0.status == "NotReady" }.map(\.name)), Set(status.uncounted),
+        status.by
+      )
     }
   }
 
   /// How available the running agent sees its cluster, and its name; nil if none runs.
   package func availability() async -> (isHigh: Bool, isQuorumHeld: Bool, by: String)? {
     await status().map { ($0.highAvailability, $0.quorumHeld, $0.by) }
+  }
+
+  /// What the running agent answers, for an archive; nothing if none does.
+  /// - Parameter redacted: without addresses, and with that without most.
+  package func live(redacted: Bool) async -> [SupportBundle.Word] {
+    guard let directory, position != nil else { return [] }
+    func told(_ name: String, _ words: String, _ text: String) -> SupportBundle.Word {
+      SupportBundle.Word(name: "live-\(name).txt", words: "\(words) then", text: text)
+    }
+    if redacted {
+      guard let status = await status() else { return [] }
+      let nodes = status.nodes.map { "\($0.name)  \($0.status)\n" }.joined()
+      return [
+        told(
+          "status", "what \(status.by) saw",
+          "high-availability: \(status.highAvailability ? "yes" : "no")\n\(status.summary)\n"
+            + nodes)
+      ]
+    }
+    let client = LocalClient(directory)
+    var words: [SupportBundle.Word] = []
+    if let status = try? await client.raw(
+      "GET", "/v1/status?format=pretty", timeout: .seconds(3))
+    {
+      words.append(told("status", "muster status", String(decoding: status, as: UTF8.self)))
+    }
+    let health: HealthAnswer? = try? await client.call("GET", "/v1/health", timeout: .seconds(15))
+    if let health {
+      words.append(told("health", "muster health", health.lines.map { $0.text + "\n" }.joined()))
+    }
+    return words
   }
 
   // MARK: Views of a moment

@@ -45,7 +45,8 @@ extension Daemon {
     } catch {
       throw Failure("\(error)", exitCode: error.exitCode)
     }
-    let rows = sight.report(realAPIServers: false).nodes.rows
+    let report = sight.report(realAPIServers: false)
+    let rows = report.nodes.rows
     let patience = await node.driver.look { Int64(clamping: $0.options.aliveFor / 1_000_000) }
     let basis = "as \(settings.name) sees it at index \(sight.state.lastIndex)"
     return try await withTaskExecutorPreference(globalConcurrentExecutor) {
@@ -53,6 +54,7 @@ extension Daemon {
         return try WhatIf(
           supposition, on: sight.state,
           unreachable: Set(rows.filter { $0.status == .notReady }.map(\.name)),
+          uncounted: Set(report.highAvailability.uncounted),
           alive: Set(rows.filter { $0.contactAge.map { $0 < patience } ?? false }.map(\.name)),
           basis: basis
         ).text
