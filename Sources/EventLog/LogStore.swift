@@ -235,10 +235,11 @@ struct LogStore: Sendable {
       try transaction.withCursor(on: checkpoints) { cursor in
         guard try cursor.move(to: .atOrBefore([UInt8](bigEndian: index))) else { return nil }
         return try cursor.withEntry { key, value in
-          guard key.count == 8, let index = key.bigEndian64(at: 0) else {
+          guard key.count == 8, let found = key.bigEndian64(at: 0) else {
             throw Fault.damaged("read", directory, "a checkpoint has no index")
           }
-          return body(index, value)
+          // On a damaged page the order of keys may be another.
+          return found <= index ? body(found, value) : nil
         }
       }
     }

@@ -64,8 +64,8 @@ package struct EventReader {
       if reversed { for line in piece.reversed() { try body(line) } } else { pieces.append(piece) }
       guard count < limit, start > range.lowerBound else { break }
       end = start - 1
-      // Where no state is stored each piece folds all that is before it: then there are few.
-      size = try history.source.storedState(atOrBefore: start) == nil ? size * 8 : 4096
+      // Where no state is stored, or none can be read, each piece folds all that is before it.
+      size = max(4096, min(size * 2, 1 << 17))
     }
     for piece in pieces.reversed() { for line in piece { try body(line) } }
   }

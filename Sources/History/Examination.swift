@@ -3,7 +3,7 @@
 // several replicas, that they have one history, or which of them is the odd one.
 
 package import EventLog
-import Membership
+package import Membership
 import Raft
 
 /// What looking at a whole history found.
@@ -20,6 +20,8 @@ package struct Examination: Sendable {
     }
   }
   package private(set) var checks: [Check] = []
+  /// What all events came to, folded from the first one; nil if they could not be.
+  package private(set) var state: Cluster?
   package var isGood: Bool { !checks.contains { $0.isGood == false } }
 
   /// - Parameters:
@@ -63,6 +65,7 @@ package struct Examination: Sendable {
       try history.knowsState(at: history.first - 1)
         ? Rebuild(history, through: last) { look.see($0) } : nil
     }
+    state = (try? rebuilt.get())?.state
     add("events") {
       if look.next <= last, look.flaw == nil {
         look = EventCheck(history)
@@ -80,7 +83,11 @@ package struct Examination: Sendable {
       return (
         true,
         "every event fits the ones before it"
-          + (stored == 0 ? "" : "; \(stored) stored states are what their events make")
+          + (stored == 0
+            ? ""
+            : "; \(counted(stored, "stored state is", "stored states are")) what "
+              + (stored == 1 ? "its" : "their") + " events make")
+          + (rebuilt.unreadable.map { "; " + $0 } ?? "")
       )
     }
   }
@@ -186,94 +193,4 @@ private struct EventCheck {
 /// `1 entry`, `2 entries`.
 func counted(_ count: Int, _ one: String, _ many: String) -> String {
   "\(count) \(count == 1 ? one : many)"
-}
-
-/// What replicas say of their history at one index that all of them hold.
-package struct ReplicaComparison: Sendable {
-  /// One replica; without a hash it did not answer.
-  package struct Replica: Sendable {
-    package var name: String
-    package var last: UInt64?
-    package var hash: String?
-    package var digest: String?
-    package var problem: String?
-    /// Through which index it computed every hash anew; nil if it was not asked to or does not know
-    /// how.
-    package var verified: UInt64?
-    /// What it found wrong with its log.
-    package var damage: String?
-    package init(
-      name: String, last: UInt64? = nil, hash: String? = nil, digest: String? = nil,
-      problem: String? = nil, verified: UInt64? = nil, damage: String? = nil
-    ) {
-      self.name = name
-      self.last = last
-      self.hash = hash
-      self.digest = digest
-      self.problem = problem
-      self.verified = verified
-      self.damage = damage
-    }
-  }
-  /// The lowest of their last indexes.
-  package var index: UInt64
-  package var replicas: [Replica]
-
-  package init(index: UInt64, replicas: [Replica]) {
-    self.index = index
-    self.replicas = replicas
-  }
-
-  /// Those that differ from what most have; empty if all agree. Where no two agree, all are odd.
-  package var odd: [String] {
-    // Views are compared only if all tell theirs of that index.
-    let withViews = replicas.allSatisfy { $0.hash == nil || $0.digest != nil }
-    let answers = replicas.compactMap { replica in
-      replica.hash.map { (replica.name, $0 + (withViews ? replica.digest ?? "" : "")) }
-    }
-    var votes: [String: Int] = [:]
-    for answer in answers { votes[answer.1, default: 0] += 1 }
-    guard votes.count > 1, let most = votes.values.max() else { return [] }
-    let majority = votes.filter { $0.value == most }
-    guard majority.count == 1, let right = majority.first?.key else { return answers.map(\.0) }
-    return answers.filter { $0.1 != right }.map(\.0)
-  }
-
-  /// What the replicas found when they computed their hashes anew; nil if none did.
-  package var proof: Examination.Check? {
-    let proven = replicas.filter { $0.verified != nil && $0.damage == nil }
-    let damaged = replicas.compactMap { replica in
-      replica.damage.map {
-        "the log of \(replica.name) is damaged: \($0); muster repair there, on the stopped node, "
-          + "says what can be done"
-      }
-    }
-    let others = replicas.filter { $0.hash != nil && $0.verified == nil }.map { replica in
-      "\(replica.name) compared what it has stored only: its version does not compute it anew"
-    }
-    guard !proven.isEmpty || !damaged.isEmpty else { return nil }
-    let good = "every hash computed anew by " + proven.map(\.name).joined(separator: " ")
-    return Examination.Check(
-      name: "chains", isGood: damaged.isEmpty ? (others.isEmpty ? true : nil) : false,
-      words: (damaged + (proven.isEmpty ? [] : [good]) + others).joined(separator: "; "))
-  }
-
-  package var check: Examination.Check {
-    let answered = replicas.filter { $0.hash != nil }
-    let silent = replicas.filter { $0.hash == nil }.map { replica in
-      "\(replica.name) \(replica.problem ?? "did not answer")"
-    }
-    let odd = odd
-    let words =
-      odd.isEmpty
-      ? "\(answered.count) of \(replicas.count) replicas identical at index \(index): "
-        + answered.map(\.name).joined(separator: " ")
-      : odd.count == answered.count
-        ? "no two replicas agree at index \(index)"
-        : "\(odd.joined(separator: " and ")) \(odd.count == 1 ? "differs" : "differ") from the "
-          + "others at index \(index)"
-    return Examination.Check(
-      name: "replicas", isGood: odd.isEmpty ? (answered.count > 1 ? true : nil) : false,
-      words: words + silent.map { "; " + $0 }.joined())
-  }
 }

@@ -12,11 +12,19 @@ import Schema
 package struct HistoryFault: Error, Sendable, CustomStringConvertible {
   package var index: UInt64
   package var text: String
-  package init(index: UInt64, text: String) {
+  /// It was read, and contradicts the ones before it.
+  package var isContradiction: Bool
+  package init(index: UInt64, text: String, isContradiction: Bool = false) {
     self.index = index
     self.text = text
+    self.isContradiction = isContradiction
   }
-  package var description: String { "cannot read the event at index \(index): \(text)" }
+  package var description: String {
+    isContradiction
+      ? "the event at index \(index) does not fit the ones before it: \(text). Its hash is right: "
+        + "another version wrote it, or a program was wrong; see muster version where it came from"
+      : "cannot read the event at index \(index): \(text)"
+  }
 }
 
 /// A question that has no answer here, and why; `exitCode` as in the table of exit codes.
@@ -145,7 +153,7 @@ package struct History: Sendable {
   package func state(at index: UInt64) throws -> Cluster {
     guard index <= head else { throw missing(index) }
     var state = Cluster(commands: false)
-    if index > 0, let stored = try source.checkpoint(atOrBefore: index) {
+    if index > 0, let stored = try source.checkpoint(atOrBefore: index), stored.lastIndex <= index {
       state = stored
     }
     guard state.lastIndex + 1 >= first else {
@@ -171,7 +179,8 @@ package struct History: Sendable {
 
   static func apply(_ recorded: RecordedEvent, to state: inout Cluster) throws(HistoryFault) {
     if let problem = state.evolve(recorded) {
-      throw HistoryFault(index: problem.index, text: problem.description)
+      throw HistoryFault(
+        index: problem.index, text: problem.description, isContradiction: true)
     }
   }
 

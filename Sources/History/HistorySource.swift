@@ -89,47 +89,53 @@ package struct LogSource: HistorySource {
 
   package func storedState(atOrBefore index: UInt64) throws -> UInt64? {
     let limit = min(index, lastIndex)
-    let kept = try log.checkpointIndex(atOrBefore: limit)
-    return try [kept, newestIndex(atOrBefore: limit)].compactMap(\.self).max()
+    return [keptIndex(atOrBefore: limit), newestIndex(atOrBefore: limit)].compactMap(\.self).max()
   }
 
-  private func newestIndex(atOrBefore limit: UInt64) throws -> UInt64? {
-    try log.newestCheckpointIndex().flatMap { $0 <= limit ? $0 : nil }
+  private func keptIndex(atOrBefore limit: UInt64) -> UInt64? {
+    (try? log.checkpointIndex(atOrBefore: limit)) ?? nil
   }
 
-  /// One that cannot be read (another version wrote it) is passed over: it only saves time.
+  private func newestIndex(atOrBefore limit: UInt64) -> UInt64? {
+    ((try? log.newestCheckpointIndex()) ?? nil).flatMap { $0 <= limit ? $0 : nil }
+  }
+
+  /// One that cannot be read, damaged or written by another version, is passed over: it only saves
+  /// time.
   package func checkpoint(atOrBefore index: UInt64) throws -> Cluster? {
     var next = min(index, lastIndex)
     // Of two that are equally near, the one that needs no other.
-    let kept = try log.checkpointIndex(atOrBefore: next)
-    if let newest = try newestIndex(atOrBefore: next), newest >= kept ?? 0,
-      let state = try read(newest: false)
+    if let newest = newestIndex(atOrBefore: next), newest >= keptIndex(atOrBefore: next) ?? 0,
+      let state = read(newest: false)
     {
       return state
     }
-    while let stored = try log.lastCheckpoint(atOrBefore: next) {
-      if let state = try read(stored), state.lastIndex == stored.index { return state }
+    while let stored = kept(atOrBefore: next) {
+      if let state = read(stored), state.lastIndex == stored.index { return state }
       guard stored.index > 0 else { break }
       next = stored.index - 1
     }
     return nil
   }
 
-  package func newest() throws -> Cluster? { try read(newest: true) }
+  private func kept(atOrBefore index: UInt64) -> Checkpoint? {
+    (try? log.lastCheckpoint(atOrBefore: index)) ?? nil
+  }
 
-  private func read(newest commands: Bool) throws -> Cluster? {
-    guard let stored = try log.newestCheckpoint(), stored.index <= lastIndex,
+  package func newest() -> Cluster? { read(newest: true) }
+
+  private func read(newest commands: Bool) -> Cluster? {
+    guard let stored = (try? log.newestCheckpoint()) ?? nil, stored.index <= lastIndex,
       let state = try? StoredState.read(stored.bytes, commands: commands),
       state.lastIndex == stored.index
     else { return nil }
     return state
   }
 
-  private func read(_ stored: Checkpoint) throws -> Cluster? {
+  private func read(_ stored: Checkpoint) -> Cluster? {
     var (bases, below): ([[UInt8]], Checkpoint) = ([], stored)
     while let index = (try? StoredState.base(of: below.bytes)) ?? nil {
-      guard index < below.index, let base = try log.lastCheckpoint(atOrBefore: index),
-        base.index == index
+      guard index < below.index, let base = kept(atOrBefore: index), base.index == index
       else { return nil }
       bases.append(base.bytes)
       below = base

@@ -5,6 +5,7 @@
 import Crypto
 package import Membership
 import Projections
+import Schema
 
 /// The digests of all views at one index.
 package struct ProjectionDigests: Hashable, Sendable {
@@ -30,6 +31,8 @@ package struct ProjectionDigests: Hashable, Sendable {
     entries = Self.texts(cluster, now: cluster.lastTime).map {
       Entry(name: $0.name, digest: Self.digest($0.text))
     }
+    // What no view shows counts too: secrets' hashes, keys, indexes.
+    entries.append(Entry(name: "state", digest: hex(SHA256.hash(data: cluster.packed().bytes))))
     if cluster.remembersCommands {
       entries.append(Entry(name: "commands", digest: Self.digest(Self.commands(cluster))))
     }

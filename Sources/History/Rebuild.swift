@@ -17,6 +17,8 @@ package struct Rebuild: Sendable {
   package var hash: String
   /// How many stored states were met, and all agreed with.
   package var storedStates: Int
+  /// How many could not be read: damaged, or of another version. They only save time.
+  package var unreadableStates: Int
   /// What is wrong, the first thing only; nil if all agrees.
   package var difference: String?
 
@@ -33,17 +35,20 @@ package struct Rebuild: Sendable {
     var state = history.first == 1 ? Cluster() : try history.state(at: history.first - 1)
     let newest = try source.newest()
     var stored = try source.storedStates().drop { $0 < history.first }
-    var (met, agreed) = (0, history.first - 1)
+    var (met, unreadable, agreed) = (0, 0, history.first - 1)
     var difference: String?
     try history.forEachEvent(from: history.first, through: last) { recorded in
       look(recorded)
       try History.apply(recorded, to: &state)
       if recorded.index == stored.first {
         stored.removeFirst()
-        // One that cannot be read, of another version say, is passed over by all who look.
+        // One that cannot be read is passed over by all who look.
         guard let kept = try source.checkpoint(atOrBefore: recorded.index),
           kept.lastIndex == recorded.index
-        else { return true }
+        else {
+          unreadable += 1
+          return true
+        }
         let isNewest = newest?.lastIndex == recorded.index && state.remembersCommands
         if kept != state.withoutCommands || isNewest && newest != state {
           difference =
@@ -63,8 +68,17 @@ package struct Rebuild: Sendable {
     self.last = last
     self.difference = difference
     storedStates = met
+    unreadableStates = unreadable
     digests = ProjectionDigests(state)
     self.state = state
+  }
+
+  /// Of stored states that could not be read; nil if all could.
+  package var unreadable: String? {
+    unreadableStates == 0
+      ? nil
+      : counted(unreadableStates, "stored state", "stored states")
+        + " cannot be read, damaged or of another version: only time is lost by that"
   }
 
   /// Compares with the views of a living node at the same index.
@@ -81,6 +95,7 @@ package struct Rebuild: Sendable {
     .answer([
       ("first", .number(first)), ("last", .number(last)), ("events", .number(events)),
       ("hash", .text(hash)), ("storedStates", .number(storedStates)),
+      ("unreadableStates", .number(unreadableStates)),
       ("digests", .object(digests.entries.map { ($0.name, .text($0.digest)) })),
       ("identical", .truth(difference == nil)), ("difference", .text(difference)),
     ])

@@ -9,7 +9,7 @@ package import Membership
 package struct PackedState: Sendable {
   package let index: UInt64
   /// Without the commands.
-  let bytes: [UInt8]
+  package let bytes: [UInt8]
   /// Where the records begin; the first one at 0.
   let starts: [Int]
 

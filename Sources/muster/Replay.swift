@@ -32,6 +32,7 @@ struct Replay: AsyncParsableCommand {
     if rebuilt.storedStates > 0 {
       text += "stored states met: \(rebuilt.storedStates)\n"
     }
+    if let words = rebuilt.unreadable { text += words + "\n" }
     if let difference = rebuilt.difference {
       text += "DIFFERENT: \(difference)\n"
     } else if live != nil {

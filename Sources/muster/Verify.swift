@@ -1,6 +1,7 @@
 import Agent
 import ArgumentParser
 import History
+import Membership
 
 struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -33,26 +34,38 @@ struct Verify: AsyncParsableCommand {
     if past.position != nil {
       let live: DigestsAnswer? = try? await origin.agent.client.call(
         "GET", "/v1/log/digests", timeout: .seconds(10))
-      if let live { examination.add(try agreement(past, live)) }
+      if let live { examination.add(try agreement(past, live, examination.state)) }
     }
     if cluster {
       let answer: ReplicasAnswer = try await origin.agent.client.call(
         "GET", "/v1/log/replicas?verify=true", timeout: .seconds(140))
       examination.add(answer.comparison.check)
+      if let check = answer.comparison.viewsCheck { examination.add(check) }
       if let check = answer.comparison.proof { examination.add(check) }
     }
     output.print(examination.text, examination.document)
     if !examination.isGood { throw ExitCode(65) }
   }
 
-  private func agreement(_ past: Chronicle, _ live: DigestsAnswer) throws -> Examination.Check {
+  /// - Parameter folded: what was folded from the first event on: a state that was stored on the
+  ///   way may be as wrong as the agent's.
+  private func agreement(
+    _ past: Chronicle, _ live: DigestsAnswer, _ folded: Cluster?
+  ) throws -> Examination.Check {
     guard live.isComparable else {
       return Examination.Check(
         name: "views", isGood: nil,
         words: "not compared: the agent is of another version; restart it, or use its program")
     }
     let history = past.refreshed(applied: max(past.history.head, live.index))
-    let names = ProjectionDigests(try history.state(at: live.index)).differences(from: live.digests)
+    var state: Cluster
+    if let folded, folded.lastIndex <= live.index {
+      state = folded
+      try history.fold(&state, through: live.index)
+    } else {
+      state = try history.state(at: live.index)
+    }
+    let names = ProjectionDigests(state).differences(from: live.digests)
     return Examination.Check(
       name: "views", isGood: names.isEmpty,
       words: names.isEmpty

@@ -24,12 +24,23 @@ struct ReplicasTests {
       replica("n1", version: "1", view: "a"), replica("n2", version: "1", view: "a"),
       replica("n3", version: "1", view: "b"),
     ])
-    #expect(same.comparison.check.isGood == false)
+    #expect(same.comparison.check.isGood == true)
+    let views = try #require(same.comparison.viewsCheck)
+    #expect(views.isGood == false && views.words.hasPrefix("n3 differs from the others in status"))
+    #expect(same.comparison.odd == ["n3"])
     let mixed = try answer([
       replica("n1", version: "1", view: "a"), replica("n2", version: "1", view: "a"),
       replica("n3", version: "2", view: "b"),
     ])
-    #expect(mixed.comparison.check.isGood == true)
+    #expect(mixed.comparison.check.isGood == true && mixed.comparison.odd.isEmpty)
+    let unknown = try #require(mixed.comparison.viewsCheck)
+    #expect(unknown.isGood == nil)
+    #expect(unknown.words.contains("their programs are of versions 1 and 2"))
+    let late = try answer([
+      replica("n1", version: "1", view: "a"),
+      replica("n2", version: "1", view: "b").replacing("\"index\":7", with: "\"index\":8"),
+    ])
+    #expect(late.comparison.viewsCheck?.isGood == .some(nil) && late.comparison.odd.isEmpty)
   }
 
   @Test("Whose log is damaged is named, and who could not prove its own")

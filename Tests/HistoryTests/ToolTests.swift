@@ -302,6 +302,10 @@ import Testing
     #expect(compare(["a", nil, nil]).check.isGood == nil)
     #expect(compare(["a", "b", nil]).odd == ["n1", "n2"])
     #expect(compare(["a", "b", "a"]).check.words.contains("n2 differs"))
+    #expect(compare(["a", "b", "c"]).check.words.contains("no two replicas agree"))
+    let split = compare(["a", "b", "a", "b"])
+    #expect(split.odd == ["n1", "n2", "n3", "n4"])
+    #expect(split.check.words.hasPrefix("n1 and n3 differ from n2 and n4, and none has most"))
   }
 
   @Test("An examination finds time that goes back, a gap and a changed event")

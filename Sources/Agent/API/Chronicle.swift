@@ -158,9 +158,13 @@ package struct Chronicle: Sendable {
   /// - Throws: `Unanswerable` if the file is damaged, `Failure` if the folder cannot be made.
   package static func restore(file: String, to folder: String) throws -> UInt64 {
     let source = try ExportSource(path: file)
+    let isThere = FileStatus(folder) != nil
     do {
       try History(source).restore(to: folder)
-    } catch let fault as Fault {
+    } catch {
+      // What was begun here is nobody's.
+      if !isThere { try? FileManager.default.removeItem(atPath: folder) }
+      guard let fault = error as? Fault else { throw error }
       throw Failure("\(fault)", exitCode: fault.exitCode)
     }
     return source.lastIndex - source.firstIndex + 1

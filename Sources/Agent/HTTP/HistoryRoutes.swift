@@ -89,18 +89,33 @@ extension Routes {
     let members = node.board.directory.members.filter { $0.value.role == .controlPlane }
       .sorted { $0.value.name < $1.value.name }
     let first = try await ask(members.map { ($0.key, $0.value) }, at: nil)
-    let index = first.compactMap { $0.answer?.applied }.min() ?? 0
     // Who did not answer is not asked again.
     let silent = first.filter { $0.answer == nil }
     let others = members.filter { member in !silent.contains { $0.name == member.value.name } }
-    let second = try await ask(others.map { ($0.key, $0.value) }, at: index, verify: verify)
-    return ReplicasAnswer(
-      index: index,
-      replicas: (second + silent).sorted { $0.name < $1.name }.map { word in
-        ReplicasAnswer.Replica(
-          name: word.name, answer: word.answer, problem: word.problem, clockAhead: word.clockAhead,
-          clockError: word.clockError)
-      })
+      .map { ($0.key, $0.value) }
+    let lowest = first.compactMap { $0.answer?.applied }.min() ?? 0
+    let proofs = verify ? try await ask(others, at: lowest, verify: true) : []
+    var (words, tries) = (first, 0)
+    var answer: ReplicasAnswer
+    // Views are told as of now: where events come all the time, it takes some luck to have all of
+    // one index.
+    repeat {
+      let index = words.compactMap { $0.answer?.applied }.min() ?? 0
+      words = try await ask(others, at: index)
+      answer = ReplicasAnswer(
+        index: index,
+        replicas: (words + silent).sorted { $0.name < $1.name }.map { word in
+          let proof = proofs.first { $0.name == word.name }?.answer
+          var replica = ReplicasAnswer.Replica(
+            name: word.name, answer: word.answer, problem: word.problem,
+            clockAhead: word.clockAhead, clockError: word.clockError)
+          replica.answer?.verified = proof?.verified
+          replica.answer?.damage = word.answer?.damage ?? proof?.damage
+          return replica
+        })
+      tries += 1
+    } while !answer.isAtOneIndex && tries < 8
+    return answer
   }
 
   private struct Word: Sendable {
@@ -226,18 +241,24 @@ package struct ReplicasAnswer: Codable, Sendable {
   package var replicas: [Replica]
 
   package var comparison: ReplicaComparison {
-    let versions = Set(replicas.compactMap { $0.answer?.version })
+    let answers = replicas.compactMap(\.answer)
+    let versions = Set(answers.compactMap(\.version)).sorted()
+    let obstacle =
+      versions.count > 1
+      ? "their programs are of versions \(versions.joined(separator: " and "))"
+      : isAtOneIndex
+        ? nil : "they went on at different indexes while they were asked; ask again"
     return ReplicaComparison(
       index: index,
       replicas: replicas.map { replica in
-        let digests = replica.answer?.digests
-        return .init(
+        .init(
           name: replica.name, last: replica.answer?.applied, hash: replica.answer?.hash,
-          digest: digests.flatMap {
-            $0.index == index && versions.count == 1 ? "\($0.digests.entries)" : nil
-          },
+          views: obstacle == nil ? replica.answer?.digests.digests.entries : nil,
           problem: replica.problem, verified: replica.answer?.verified,
           damage: replica.answer?.damage)
-      })
+      }, obstacle: obstacle)
   }
+
+  /// Whether all told their views at the index at which they are compared.
+  var isAtOneIndex: Bool { replicas.compactMap(\.answer).allSatisfy { $0.digests.index == index } }
 }

@@ -186,7 +186,11 @@ final class ControlPlane: Sendable {
     while let newest = events.last {
       async let more = read(log, from: newest.index + 1, through: last)
       for event in events {
-        if let problem = cluster.evolve(event) { throw damaged(log, problem.description) }
+        guard let problem = cluster.evolve(event) else { continue }
+        guard checkpoint != nil else { throw contradicted(log, problem) }
+        logger.warning(
+          "the state stored in the log does not lead on: \(problem); the whole log is read instead")
+        return try await restore(log, from: nil, logger)
       }
       events = try await more
     }
@@ -225,6 +229,15 @@ final class ControlPlane: Sendable {
     Failure(
       "the log in \(log.directory) is damaged: \(problem). Keep the files; muster repair, on the "
         + "stopped node, says what can be done", exitCode: 65)
+  }
+
+  /// Every hash of what was read is right.
+  private static func contradicted(_ log: EventLog, _ problem: Inconsistency) -> Failure {
+    Failure(
+      "muster \(Version.program) cannot go on with the log in \(log.directory): \(problem). "
+        + "The log is whole, so what it says was written: by another version, or one of the two is "
+        + "wrong. See muster version and muster verify --cluster on another node, and start the "
+        + "program that wrote it", exitCode: 65)
   }
 
   private static func options(
