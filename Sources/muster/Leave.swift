@@ -19,10 +19,17 @@ struct Leave: AsyncParsableCommand {
     transform: { try DurationText.seconds($0) })
   var timeout: Int64 = 60
 
+  @Flag(help: "Take back a leave that timed out and would be asked for again.")
+  var cancel = false
+
+  func validate() throws {
+    if local, cancel { throw ValidationError("--local and --cancel exclude one another") }
+  }
+
   func run() async throws {
-    if !local { await WhatIfCommand.preview("leave", nil, agent) }
+    if !local, !cancel { await WhatIfCommand.preview("leave", nil, agent) }
     try await Progress.follow(
-      "/v1/node/leave", LocalLeave(local: local, timeoutSeconds: Double(timeout)),
+      "/v1/node/leave", LocalLeave(local: local, cancel: cancel, timeoutSeconds: Double(timeout)),
       of: agent.client, timeout: timeout,
       lost: "the agent ended while the node was leaving. It goes on by itself when it runs again "
         + "(see muster status), and the same leave attaches to it",

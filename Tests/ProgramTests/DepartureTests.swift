@@ -80,6 +80,7 @@ extension Program {
           #expect(outcome.code == 7, "\(outcome)")
           #expect(outcome.err.contains("muster leave --local"), "\(outcome)")
           #expect(outcome.err.contains("muster remove-node \(node.name)"), "\(outcome)")
+          if node.name == "n1" { try await takeBack(node) }
           nodes[0].kill()
         }
         let local = try await worker.run("leave", "--local")
@@ -93,6 +94,17 @@ extension Program {
         try await nodes[1].succeed(
           "remove-node", "w1", "--force", "--reason", "it left alone", "--timeout", "40s")
       }
+    }
+
+    /// A leave that waits is seen, and can be taken back once.
+    private func takeBack(_ node: Node) async throws {
+      let waits = "n1: a leave waits here (asked for by "
+      #expect(try await node.succeed("status").contains(waits))
+      let taken = try await node.run("leave", "--cancel")
+      #expect(taken.code == 0 && taken.out.contains("does not ask to leave any more"), "\(taken)")
+      #expect(try await !node.succeed("status").contains(waits))
+      let again = try await node.run("leave", "--cancel")
+      #expect(again.code == 1 && again.err.contains("nothing to take back"), "\(again)")
     }
 
     @Test("The leader is removed by force: it hands over, the others go on, and it is told")

@@ -222,10 +222,13 @@ package struct LocalJoin: Codable, Sendable {
 /// `POST /v1/node/leave` on the local socket.
 package struct LocalLeave: Codable, Sendable {
   package var local: Bool
+  /// Take back a leave that waits.
+  package var cancel: Bool
   package var timeoutSeconds: Double
 
-  package init(local: Bool, timeoutSeconds: Double) {
+  package init(local: Bool, cancel: Bool = false, timeoutSeconds: Double) {
     self.local = local
+    self.cancel = cancel
     self.timeoutSeconds = timeoutSeconds
   }
 }

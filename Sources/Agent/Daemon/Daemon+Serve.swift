@@ -193,8 +193,9 @@ extension Daemon {
     let format = query.text("format") ?? "pretty"
     if case .worker(let worker) = mode {
       let told = try await worker.ask("/v1/status?format=\(format)")
-      let troubles = format == "pretty" ? hookTroubles.map { $0.sentence + "\n" }.joined() : ""
-      return Answer.text(told + troubles)
+      guard format == "pretty" else { return Answer.text(told) }
+      let troubles = hookTroubles + leaveTroubles
+      return Answer.text(told + troubles.map { $0.sentence + "\n" }.joined())
     }
     let node = try controlPlane("tell the state")
     if let seconds = try query.number("wait") {
@@ -209,7 +210,7 @@ extension Daemon {
     }
     let sight = try await sight(node, consistent: query.flag("consistent"), query)
     var report = sight.report(realAPIServers: settings.apiserverEndpoint != nil)
-    report.troubles += hookTroubles
+    report.troubles += hookTroubles + leaveTroubles
     return Answer.text(try Rendering.status(report, format: format))
   }
 

@@ -9,6 +9,7 @@ import FoundationEssentials
 import History
 import Logging
 import Membership
+import Projections
 import Replication
 import Schema
 import Synchronization
@@ -23,6 +24,8 @@ struct LeaveIntent: Codable, Sendable {
   var departed: Bool
   /// Of the event, where that is known.
   var index: UInt64?
+  /// Whose wish it is; nil if an earlier version kept it.
+  var actor: String?
 
   static func load(_ directory: DataDirectory) throws(Failure) -> LeaveIntent? {
     guard let bytes = try directory.read(directory.leaveIntent) else { return nil }
@@ -41,8 +44,11 @@ extension Daemon {
     defer { endChange() }
     var intent =
       try LeaveIntent.load(directory)
-      ?? LeaveIntent(command: CommandID.drawn().description, cluster: file.cluster, departed: false)
+      ?? LeaveIntent(
+        command: CommandID.drawn().description, cluster: file.cluster, departed: false,
+        actor: actor)
     let name = settings.name
+    if wish.cancel { return try takeBack(intent, report) }
     switch mode {
     case .starting:
       guard intent.departed else {
@@ -61,8 +67,8 @@ extension Daemon {
     let before = await viewForHooks()
     if !intent.departed {
       try await askToLeave(
-        &intent, actor: actor, timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)),
-        report: report)
+        &intent, actor: intent.actor ?? actor,
+        timeout: .milliseconds(Int64(wish.timeoutSeconds * 1000)), report: report)
     }
     intent.departed = true
     try intent.save(directory)
@@ -77,6 +83,35 @@ extension Daemon {
     try await hooks.finish(
       .left, index: nil, standing: "this node has left its cluster and is one of its own",
       report: report)
+  }
+
+  /// Forgets a leave that nobody answered yet.
+  private func takeBack(_ intent: LeaveIntent, _ report: Report) throws {
+    guard try LeaveIntent.load(directory) != nil else {
+      throw Failure("no leave waits on \(settings.name): there is nothing to take back")
+    }
+    guard !intent.departed else {
+      throw Failure("\(settings.name) has left already; muster leave finishes what is left to do")
+    }
+    try directory.remove(directory.leaveIntent)
+    report(
+      ProgressLine(
+        output: "\(settings.name) does not ask to leave any more. Where its wish was heard before, "
+          + "it leaves still: see muster status once the cluster is in reach."))
+  }
+
+  /// A leave that nobody answered yet, in words; nil if none waits.
+  var leaveTroubles: [Trouble] {
+    guard let intent = (try? LeaveIntent.load(directory)) ?? nil, !intent.departed,
+      state.withLock({ $0.changing }) == nil
+    else { return [] }
+    let who = intent.actor.map { " (asked for by \($0))" } ?? ""
+    return [
+      Trouble(
+        name: settings.name, recorded: nil,
+        observed: "a leave waits here\(who): it is asked for again when this agent starts next, or "
+          + "by muster leave; muster leave --cancel takes it back")
+    ]
   }
 
   /// A node whose own log has no other member has nothing to leave. One whose log has not arrived
@@ -111,7 +146,8 @@ extension Daemon {
     case .starting: throw Failure("the agent is starting; try again", exitCode: 7)
     }
     let next =
-      "the same command again finishes it, and so does the agent when it starts next. To leave "
+      "the same command again finishes it, and so does the agent when it starts next; `muster "
+      + "leave --cancel` takes it back. To leave "
       + "without the others: `muster leave --local`; they must then run "
       + "`muster remove-node \(settings.name)`"
     switch outcome {

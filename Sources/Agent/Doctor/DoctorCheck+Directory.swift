@@ -107,7 +107,9 @@ extension DoctorCheck {
       let again = facts.file("leave.json") != nil ? facts.muster("leave") : facts.muster("status")
       return .warn(
         "\(names) did not finish; the same command again finishes it, and so does the agent when"
-          + " it starts next", fix: again)
+          + " it starts next"
+          + (facts.file("leave.json") != nil ? "; muster leave --cancel takes it back" : ""),
+        fix: again)
     },
     DoctorCheck("DIR-08", "what was set aside") { facts in
       if let unseen = facts.unseen { return unseen }
