@@ -57,7 +57,7 @@ private struct Words {
     case .clusterFormed(let event):
       "cluster \(event.cluster) with \(event.first.name) \(event.first.endpoints.cluster)"
     case .clusterImported(let event): importing(event)
-    case .leaderElected(let event): "\(name(event.node)) leads in term \(after.term)"
+    case .leaderElected(let event): "\(name(event.node)) leads in term \(after.term)\(silence)"
     case .tokenIssued(let event): "\(event.id) \(invitation(event))"
     case .tokenRevoked(let event): "\(event.id) admits nobody any more"
     case .nodeJoined(let event): joining(event)
@@ -83,6 +83,14 @@ private struct Words {
     case .certificateIssued(let event):
       "\(name(event.node)) has a certificate for \(event.subject) until \(event.expires.rfc3339)"
     }
+  }
+
+  /// Without a quorum nothing is recorded: after a long time in which nothing was, an election may
+  /// be all that is left of it.
+  private var silence: String {
+    let time = after.lastTime.milliseconds - before.lastTime.milliseconds
+    guard before.leader != nil, time >= 10_000 else { return "" }
+    return " · the first event after \(Age(milliseconds: time))"
   }
 
   private func importing(_ event: ClusterImported) -> String {

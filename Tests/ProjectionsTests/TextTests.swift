@@ -76,4 +76,17 @@ import Testing
     }
     try expect(lines.joined(), matches: "microk8s/events.txt")
   }
+
+  @Test("A silence that ended in an election is told: without a quorum nothing else tells of it")
+  func silence() throws {
+    var stage = Scenery(controlPlane: 3)
+    for (seconds, words) in [(9, nil), (146, "the first event after 2m26s")] as [(Int64, String?)] {
+      stage.now = stage.now.adding(seconds: seconds)
+      stage.append(.leaderElected(LeaderElected(node: NodeID(2))))
+      let (recorded, before, after) = try #require(stage.log.last)
+      let effect = EventSummary(recorded, before: before, after: after).effect
+      let term = stage.cluster.term
+      #expect(effect == "n2 leads in term \(term)" + (words.map { " · \($0)" } ?? ""))
+    }
+  }
 }
