@@ -110,15 +110,17 @@ extension LogStore {
         var isThere = try cursor.move(to: .atOrAfter([UInt8](bigEndian: result.lastIndex + 1)))
         while isThere {
           if let last, result.lastIndex >= last { return result }
-          cursor.withEntry { key, value in check(key, value, &result) }
-          if result.damage != nil { return result }
           // On a damaged page above, one may be passed on the way along and missed on the way down.
-          let key = [UInt8](bigEndian: result.lastIndex)
-          if try transaction.withValue(key, in: entries, { $0.count }) == nil {
+          let next = result.lastIndex + 1
+          if cursor.key == [UInt8](bigEndian: next),
+            try transaction.withValue(cursor.key, in: entries, { $0.count }) == nil
+          {
             result.damage = .init(
-              index: result.lastIndex, text: "the entry is not found where it is looked for")
+              index: next, text: "the entry is not found where it is looked for")
             return result
           }
+          cursor.withEntry { key, value in check(key, value, &result) }
+          if result.damage != nil { return result }
           isThere = try cursor.move(to: .next)
         }
         if let last, result.lastIndex < last {
