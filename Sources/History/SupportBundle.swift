@@ -18,6 +18,8 @@ package struct SupportBundle: Sendable {
   private let made: Timestamp
   /// What it holds and what was taken out of it, in words.
   package private(set) var manifest: String
+  /// Why it says nothing of the state; nil if it does.
+  private var unknown: String?
   /// What is wrong with the history; nil if nothing is.
   package private(set) var problem: String?
 
@@ -51,6 +53,7 @@ package struct SupportBundle: Sendable {
     var text = "muster support archive, made \(made.rfc3339) by muster \(version)\n"
     text += "\(place) of cluster \(history.source.cluster), log of node \(history.source.node)\n"
     if let problem { text += "DAMAGED: \(problem)\n" }
+    if let unknown { text += "left out: every view of the state, since \(unknown)\n" }
     text +=
       "taken out: "
       + (isRedacted
@@ -78,7 +81,6 @@ package struct SupportBundle: Sendable {
     try history.export(redaction: isRedacted ? Redaction() : nil) { export += $0 }
     let source = try ExportSource(export, name: "history.muster")
     let shown = History(source)
-    let state = try shown.state(at: shown.head)
     add("history.muster", "all events, for muster ... --file", export)
     var events = EventText(isJSON: false).header ?? ""
     var reader = EventReader()
@@ -86,6 +88,11 @@ package struct SupportBundle: Sendable {
       events += EventText(isJSON: false).line($0)
     }
     add("events.txt", "the newest 10,000 events in words", events)
+    guard try shown.knowsState(at: shown.head) else {
+      unknown = shown.beginsLate
+      return
+    }
+    let state = try shown.state(at: shown.head)
     for view in ProjectionDigests.texts(state, now: state.lastTime) {
       let name = view.name.contains(".") ? view.name : view.name + ".txt"
       add(name, "\(view.name) as of the last event", view.text)
