@@ -59,13 +59,12 @@ struct Maintenance: AsyncParsableCommand {
   private static func tell(
     _ request: MaintenanceRequest, _ agent: LocalAgent, _ patience: Patience
   ) async throws {
-    // Where no node stands by nothing moves, and that is seen by waiting.
     let telling = Task {
       try await Task.sleep(for: .milliseconds(500))
       Terminal.note(
         request.enter
-          ? "waiting, 5 s at most, until another node leads and votes in its place"
-          : "waiting, 5 s at most, until it has its vote back")
+          ? "waiting a few seconds for another node to lead and to vote in its place"
+          : "waiting a few seconds until it has its vote back")
     }
     defer { telling.cancel() }
     let appended: Appended = try await agent.client.append(
