@@ -222,7 +222,10 @@ package final class AgentLock: Sendable {
 
   /// - Parameter purpose: what it is wanted for, as in "cannot start on".
   /// - Throws: `Failure` if another agent holds it, naming its process id.
-  package init(_ directory: DataDirectory, to purpose: String = "start on") throws(Failure) {
+  package init(
+    _ directory: DataDirectory, to purpose: String = "start on",
+    orElse advice: String = "stop it first, or use another --data-dir"
+  ) throws(Failure) {
     descriptor = open(directory.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw .system("lock", directory.lock) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
@@ -231,7 +234,7 @@ package final class AgentLock: Sendable {
       throw Failure(
         "cannot \(purpose) \(directory.path): another agent runs there"
           + (holder.flatMap { Int($0) }.map { " (pid \($0))" } ?? "")
-          + "; stop it first, or use another --data-dir")
+          + "; \(advice)")
     }
     let pid = Array("\(getpid())".utf8)
     ftruncate(descriptor, 0)

@@ -66,7 +66,8 @@ package struct Repair: Sendable {
     self.promised = promised
     committed = try found.claim?.commit ?? Self.witness(directory.log)?.commit ?? 0
     reached = promised.commit
-    others = try Self.others(directory, through: found.good, node)
+    // Under its name another node may have been there before it.
+    others = try Self.others(directory, through: found.good, node).filter { $0 != file.name }
   }
 
   private static func anew(_ file: NodeFile, _ directory: DataDirectory) -> String {

@@ -42,7 +42,8 @@ package struct Seeding {
   package init(_ given: AgentOptions) throws {
     directory = DataDirectory(given.dataDirectory)
     try directory.prepare()
-    lock = try AgentLock(directory, to: "begin a cluster in")
+    lock = try AgentLock(
+      directory, to: "begin a cluster in", orElse: "name a new directory: --data-dir NEW")
     let options = try given.merged()
     try Formation.recover(directory)
     var recorded = try NodeFile.load(directory)
@@ -60,7 +61,7 @@ package struct Seeding {
   private static func requireFresh(_ file: NodeFile, _ directory: DataDirectory) throws {
     for (path, what) in [(directory.joinIntent, "join"), (directory.leaveIntent, "leave")]
     where directory.exists(path) {
-      throw refusal(directory, "a \(what) is under way there; start the agent, which finishes it")
+      throw refusal(directory, "a \(what) is under way there, which its agent finishes")
     }
     if file.departed != nil {
       throw refusal(directory, "\(file.name) was a member of cluster \(file.cluster)")
@@ -85,8 +86,8 @@ package struct Seeding {
 
   private static func refusal(_ directory: DataDirectory, _ why: String) -> Failure {
     Failure(
-      "cannot begin a cluster in \(directory.path): \(why). Nothing was changed; use another "
-        + "--data-dir, or move this one aside", exitCode: 3)
+      "cannot begin a cluster in \(directory.path): \(why). Nothing was changed; name a new "
+        + "directory (--data-dir NEW), or move this one aside", exitCode: 3)
   }
 
   /// Makes the new cluster's log and puts it in its place.

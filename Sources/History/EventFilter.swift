@@ -11,7 +11,7 @@ package struct EventFilter: Hashable, Sendable {
   package var type: String?
   /// A node that the event is about, by name or id.
   package var node: String?
-  /// The whole actor (`root@n1`) or the part before or after the `@`.
+  /// The whole actor (`root@n1`) or the part before or after the `@`; an invitation's id.
   package var actor: String?
   /// By recorded time; both ends are included.
   package var since: Timestamp?
@@ -53,6 +53,7 @@ package struct EventFilter: Hashable, Sendable {
       guard
         envelope.actor == actor || name == actor
           || envelope.actor.split(separator: "@").contains(actor[...])
+          || envelope.actor == "token \(actor)"
       else { return false }
     }
     guard let node else { return true }

@@ -81,6 +81,11 @@ package struct ExportSource: HistorySource {
       if head.starts(with: Array("muster-history ".utf8)) {
         throw Unanswerable("\(file.name) was written by a newer version of muster", exitCode: 65)
       }
+      if head.dropFirst(257).starts(with: Array("ustar".utf8)) {
+        throw Unanswerable(
+          "\(file.name) is an archive, as muster bundle writes it, and no exported history; one is "
+            + "in it: tar xf \(file.name), then --file muster-support/history.muster", exitCode: 65)
+      }
       throw Unanswerable(
         "\(file.name) is no exported history; muster export writes one", exitCode: 65)
     }

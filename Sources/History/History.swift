@@ -147,6 +147,12 @@ package struct History: Sendable {
         ?? false
   }
 
+  /// Why no state is known.
+  package var beginsLate: String {
+    "\(source.name) begins at index \(first) and holds no state before it; ask for an export "
+      + "without --range"
+  }
+
   /// The state after the event at that index; 0 is the state before the first. It does not remember
   /// which commands were carried out: no view shows them, and they would be most of it.
   /// - Throws: `Unanswerable` if the source begins later or ends before.
@@ -158,8 +164,7 @@ package struct History: Sendable {
     }
     guard state.lastIndex + 1 >= first else {
       throw Unanswerable(
-        "the state at index \(index) is not known: \(source.name) begins at index \(first) and"
-          + " holds no state before it", exitCode: 65)
+        "the state at index \(index) is not known: \(beginsLate)", exitCode: 65)
     }
     guard state.lastIndex < index else { return state }
     try fold(&state, through: index)

@@ -48,8 +48,8 @@ package struct ProjectionDigests: Hashable, Sendable {
     let provider = try? ProviderFile.render(EndpointList(cluster).apiservers)
     return [
       ("status", Self.withoutPlace(report.pretty)),
-      ("nodes", report.nodes.table(wide: true).render()),
-      ("tokens", TokenList(cluster, now: now).table.render()),
+      ("nodes", report.nodes.table(wide: true, marked: false).render()),
+      ("tokens", TokenList(cluster, now: now).table(issuer: false).render()),
       ("provider.yaml", provider ?? "(not written: no api server)\n"),
       ("facts", Facts(cluster).text),
     ]

@@ -249,8 +249,7 @@ package struct SelectorRange: Hashable, Sendable {
     self.init(
       from: left.isEmpty ? nil : try Selector(left, zone: zone),
       to: right.isEmpty ? nil : try Selector(right, zone: zone),
-      // The command line puts the `now` there.
-      reversed: "\(right)..\(left.hasPrefix("now-") ? String(left.dropFirst(3)) : left)")
+      reversed: "\(right)..\(left)")
   }
 
   /// Both ends, and what is to be typed where they are the wrong way round.

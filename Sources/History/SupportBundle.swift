@@ -29,6 +29,8 @@ package struct SupportBundle: Sendable {
   private let made: Timestamp
   /// What it holds and what was taken out of it, in words.
   package private(set) var manifest: String
+  /// Why it says nothing of the state; nil if it does.
+  private var unknown: String?
   /// What is wrong with the history; nil if nothing is.
   package private(set) var problem: String?
 
@@ -64,6 +66,7 @@ package struct SupportBundle: Sendable {
     var text = "muster support archive, made \(made.rfc3339) by muster \(version)\n"
     text += "\(place) of cluster \(history.source.cluster), log of node \(history.source.node)\n"
     if let problem { text += "DAMAGED: \(problem)\n" }
+    if let unknown { text += "left out: every view of the state, since \(unknown)\n" }
     text +=
       live.isEmpty
       ? "no agent answered; how it was then is not in it, only what was recorded\n"
@@ -95,10 +98,6 @@ package struct SupportBundle: Sendable {
     try history.export(redaction: isRedacted ? Redaction() : nil) { export += $0 }
     let source = try ExportSource(export, name: "history.muster")
     let shown = History(source)
-    let state = try shown.state(at: shown.head)
-    let recorded =
-      "as recorded at index \(state.lastIndex) (\(state.lastTime.rfc3339)): what nobody recorded, "
-      + "like a silence, is not in it\n\n"
     add("history.muster", "all events, for muster ... --file", export)
     var events = EventText(isJSON: false).header ?? ""
     var reader = EventReader()
@@ -106,6 +105,14 @@ package struct SupportBundle: Sendable {
       events += EventText(isJSON: false).line($0)
     }
     add("events.txt", "the newest 10,000 events in words", events)
+    guard try shown.knowsState(at: shown.head) else {
+      unknown = shown.beginsLate
+      return
+    }
+    let state = try shown.state(at: shown.head)
+    let recorded =
+      "as recorded at index \(state.lastIndex) (\(state.lastTime.rfc3339)): what nobody recorded, "
+      + "like a silence, is not in it\n\n"
     for view in ProjectionDigests.texts(state, now: state.lastTime) {
       let isData = view.name.contains(".")
       add(

@@ -35,8 +35,8 @@ extension History {
       if !state.knows(node) { throw state.unknownNode(node) }
     } else if NodeID(node) == nil {
       throw Unanswerable(
-        "\(source.name) begins at index \(first) and holds no state before it, so that no node's "
-          + "name is known: ask by id, which -o json prints", exitCode: 65)
+        "no node's name is known: \(beginsLate), or ask by id, which -o json prints",
+        exitCode: 65)
     }
   }
 
@@ -57,14 +57,17 @@ extension History {
       return !occurs
     }
     if occurs { return nothing }
-    let told = actors.filter { !$0.hasPrefix("token ") }.sorted()
+    // Of joiners, who are called by their invitation, there may be many.
+    let told =
+      actors.filter { !$0.hasPrefix("token ") }.sorted()
+      + actors.filter { $0.hasPrefix("token ") }.sorted().map { "\"\($0)\"" }
     return "nobody called \(quoted(actor)) ever acted here; these did: "
       + told.prefix(20).joined(separator: " ") + (told.count > 20 ? " and others" : "")
   }
 }
 
 /// The names that are nearest to one that was asked for, the nearest first.
-func nearest(_ asked: String, in names: [String]) -> [String] {
+package func nearest(_ asked: String, in names: [String]) -> [String] {
   // A word may be longer than any name: how far it is off is of no interest then.
   let asked = String(asked.lowercased().prefix(64))
   return Set(names).map { (name: $0, distance: distance(asked, $0.lowercased())) }

@@ -44,7 +44,10 @@ struct NextStep {
     if !lost.isEmpty { return nil }
     let silent = nodes.rows.filter { isSilent($0) && $0.state != .left && $0.state != .maintenance }
     if !silent.isEmpty { return farewell(to: silent) }
-    if let first = away.first { return "muster maintenance exit \(first), once its work is done" }
+    if !away.isEmpty {
+      return words(away.map { "muster maintenance exit \($0)" }, "and") + ", once "
+        + (away.count == 1 ? "its work is done" : "their work is done")
+    }
     return growth
   }
 
@@ -69,7 +72,8 @@ struct NextStep {
     guard !others.isEmpty else { return "muster doctor says what keeps this node from leading" }
     return "\(voters.count / 2 + 1) of \(counted(voters.count, "voter")) must reach one another:"
       + " muster doctor here and on \(words(others, "and")) says what is wrong; if too many of them"
-      + " are gone for good, muster export here and muster import --seed begin anew with this log"
+      + " are gone for good, muster export FILE here and muster import FILE --seed --data-dir NEW,"
+      + " into a new directory, begin anew with this log"
   }
 
   /// Voters are lost.

@@ -137,13 +137,16 @@ package struct NodeTable: Hashable, Sendable {
 
   /// `NAME STATUS ROLES AGE VERSION`; wide adds datastore role, address, failure domain and last
   /// contact.
-  package func table(wide: Bool = false) -> TextTable {
+  /// - Parameter marked: whether the status tells of maintenance; the digests of views do not.
+  package func table(wide: Bool = false, marked: Bool = true) -> TextTable {
     let more = ["DATASTORE", "ADDRESS", "FAILURE-DOMAIN", "LAST-CONTACT"]
     return TextTable(
       header: ["NAME", "STATUS", "ROLES", "AGE", "VERSION"] + (wide ? more : []),
       rows: rows.map { row in
         let first = [
-          row.name, row.status.rawValue, row.roles, Age(milliseconds: row.age).description,
+          row.name,
+          row.status.rawValue + (marked && row.state == .maintenance ? ",Maintenance" : ""),
+          row.roles, Age(milliseconds: row.age).description,
           row.version,
         ]
         let rest = [

@@ -29,15 +29,17 @@ package struct TokenList: Hashable, Sendable {
   }
 
   /// `ID ROLES USES-LEFT EXPIRES STATE` and who was admitted.
-  package var table: TextTable {
+  /// - Parameter issuer: whether the last column says who issued it; the digests of views do not.
+  package func table(issuer: Bool = true) -> TextTable {
     TextTable(
-      header: ["ID", "ROLES", "USES LEFT", "EXPIRES", "STATE", "ADMITTED"],
+      header: ["ID", "ROLES", "USES LEFT", "EXPIRES", "STATE", "ADMITTED"]
+        + (issuer ? ["ISSUER"] : []),
       rows: rows.map { row in
         [
           row.id.description, row.roles.map(\.name).joined(separator: ","),
           row.usesLeft.map(String.init) ?? "any", row.expires?.rfc3339 ?? "never", row.state.name,
           row.admitted.isEmpty ? "<none>" : row.admitted.joined(separator: ","),
-        ]
+        ] + (issuer ? [row.issuer] : [])
       })
   }
 }

@@ -27,7 +27,11 @@ package struct VoteMovement: Hashable, Sendable {
         } ?? (votes ? "\(name) votes" : "\(name) is a \(member.datastoreRole?.name ?? "newcomer")")
       return
     }
-    isDone = isSettled && !votes && leader != member.id
+    // Without one who could take it the vote stays, and nothing is to be waited for.
+    let hasHeir = cluster.controlPlane.contains {
+      $0.id != member.id && $0.datastoreRole != .voter && $0.maintenance == nil
+    }
+    isDone = isSettled && !(votes && hasHeir) && leader != member.id
     if !votes {
       sentence =
         "\(name) may be switched off: "

@@ -24,14 +24,14 @@ struct Bundle: AsyncParsableCommand {
   var dryRun = false
 
   func run() async throws {
+    let file = dryRun ? nil : try NewFile(target)
     let past = try await origin.open(first: .whole)
     let bundle = try SupportBundle(
       past.history, log: past.log, damage: past.damage,
       live: await past.live(redacted: redact), isRedacted: redact, made: past.now,
       version: Version.program)
     Terminal.note(bundle.manifest)
-    if !dryRun {
-      let file = try NewFile(target)
+    if let file {
       try bundle.write { try file.write($0) }
       try file.finish()
     }

@@ -9,7 +9,8 @@ struct Diff: AsyncParsableCommand {
     discussion: """
       Each side is a moment (\(Selector.forms)), or the path of another node's data directory or \
       of an exported file, as it is at its end. Two histories are compared by their hashes too: \
-      where they fork is said. Moments are of this node's history, or of --file.
+      where they fork is said, once every hash of both was computed anew. Moments are of this \
+      node's history, or of --file.
       """)
 
   @OptionGroup var origin: HistoryOrigin
@@ -30,14 +31,14 @@ struct Diff: AsyncParsableCommand {
         past.history, past.index(Selector(typed: one)),
         past.index(Selector(typed: other)))
     case (true, true):
-      let (a, b) = (try await open(one), try await open(other))
+      let (a, b) = (try await whole(one), try await whole(other))
       difference = try Difference(a.history, a.history.head, b.history, b.history.head)
     case (false, true):
-      let (a, b) = (try await origin.open(), try await open(other))
+      let (a, b) = (try await whole(origin.file), try await whole(other))
       difference = try Difference(
         a.history, a.index(Selector(typed: one)), b.history, b.history.head)
     case (true, false):
-      let (a, b) = (try await open(one), try await origin.open())
+      let (a, b) = (try await whole(one), try await whole(origin.file))
       difference = try Difference(
         a.history, a.history.head, b.history, b.index(Selector(typed: other)))
     }
@@ -50,7 +51,11 @@ struct Diff: AsyncParsableCommand {
     text.contains("/") || ((try? Selector(text)) == nil && LocalAgent.exists(text))
   }
 
-  private func open(_ path: String) async throws -> Chronicle {
-    try await Chronicle.open(origin.agent.directory, file: path)
+  /// A history of which every hash was computed anew: one that is only read off the disk says
+  /// nothing about the events beside it.
+  private func whole(_ path: String?) async throws -> Chronicle {
+    let past = try await Chronicle.open(origin.agent.directory, file: path, first: .whole)
+    if let cut = past.cut { throw cut }
+    return past
   }
 }

@@ -113,6 +113,9 @@ struct Events: AsyncParsableCommand {
     }
     output.flush()
     if isEmpty, limit != 0, !follow { Terminal.note(try history.absence(filter)) }
+    if format == .pretty, history.first > 1, try !history.knowsState(at: history.head) {
+      Terminal.note("note: what these events changed is not known: \(history.beginsLate)")
+    }
     if follow { try await follow(past, &reader, filter, text) }
   }
 

@@ -40,5 +40,11 @@ struct Export: AsyncParsableCommand {
       "exported \(header.last - header.first + 1) events, \(header.first)..\(header.last), of "
         + "cluster \(header.cluster)" + (target == "-" ? "" : " to \(target)")
         + (header.redaction.map { "; taken out: \($0)" } ?? ""))
+    if header.first > 1 {
+      Terminal.note(
+        "note: the state before index \(header.first) is not in it, so that events, show, diff and "
+          + "verify can read it, and no command can tell from it what was so: status, nodes, why, "
+          + "blame, timeline. For those: an export without --range")
+    }
   }
 }

@@ -91,11 +91,11 @@ struct AtOption: ParsableArguments {
 
 extension Selector {
   /// What was typed here: a time of day without a zone is the clock's.
-  init(typed text: String) throws { try self.init(text, zone: Terminal.zone) }
+  init(typed text: String) throws { try self.init(Muster.typed(text), zone: Terminal.zone) }
 }
 
 extension SelectorRange {
-  init(typed text: String) throws { try self.init(text, zone: Terminal.zone) }
+  init(typed text: String) throws { try self.init(Muster.typed(text), zone: Terminal.zone) }
 }
 
 extension Chronicle {

@@ -59,6 +59,14 @@ struct Maintenance: AsyncParsableCommand {
   private static func tell(
     _ request: MaintenanceRequest, _ agent: LocalAgent, _ patience: Patience
   ) async throws {
+    let telling = Task {
+      try await Task.sleep(for: .milliseconds(500))
+      Terminal.note(
+        request.enter
+          ? "waiting a few seconds for another node to lead and to vote in its place"
+          : "waiting a few seconds until it has its vote back")
+    }
+    defer { telling.cancel() }
     let appended: Appended = try await agent.client.append(
       "/v1/nodes/maintenance", body: request, timeout: patience.duration)
     Terminal.out(

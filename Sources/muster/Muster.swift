@@ -5,6 +5,7 @@
 
 import Agent
 import ArgumentParser
+import History
 
 @main
 struct Muster: AsyncParsableCommand {
@@ -42,18 +43,35 @@ struct Muster: AsyncParsableCommand {
         name: "Other", subcommands: [Kubectl.self, APIServerProxy.self, VersionCommand.self]),
     ])
 
-  /// `-15m`, and the range `-15m..-5m`, is how long ago, not an option.
+  /// `-15m`, and the range `-15m..-5m`, is how long ago, not an option: a space before it says so.
   private static func unsigned(_ argument: String) -> String {
     let isAgo =
       argument.hasPrefix("-") && argument.dropFirst().first?.isNumber == true
       && (argument.contains("..") || "smhd".contains(argument.last ?? " "))
-    return isAgo ? "now" + argument : argument
+    return isAgo ? " " + argument : argument
+  }
+
+  /// A moment as it was typed.
+  static func typed(_ argument: String) -> String {
+    argument.hasPrefix(" -") ? String(argument.dropFirst()) : argument
+  }
+
+  /// What others call a command.
+  private static let synonyms = ["log": "events", "logs": "events", "history": "events"]
+
+  /// - Throws: `ValidationError` that names the nearest command, if the first word is none.
+  private static func checkName(_ word: String?) throws {
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+    guard let word, !word.hasPrefix("-"), !names.contains(word) else { return }
+    let near = synonyms[word] ?? nearest(word, in: names).first ?? "help"
+    throw ValidationError("there is no command \(shellQuoted(word)); did you mean \(near)?")
   }
 
   static func main() async {
     Terminal.prepare()
     var warns = false
     do {
+      try checkName(CommandLine.arguments.dropFirst().first)
       var command = try parseAsRoot(CommandLine.arguments.dropFirst().map(Self.unsigned))
       warns = !(type(of: command) is any TellsTolerance.Type)
       if var command = command as? any AsyncParsableCommand {

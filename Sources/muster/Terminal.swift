@@ -110,7 +110,11 @@ enum Terminal {
         poll(&status, 1, -1)
       } else if errno != EINTR {
         // Nobody reads: end as a process does that the signal ends. A full disk is a failure.
-        leave(errno == EPIPE ? 128 + SIGPIPE : 1)
+        let code = errno
+        if code != EPIPE, descriptor == STDOUT_FILENO {
+          note("error: cannot write to standard output: \(String(cString: strerror(code)))")
+        }
+        leave(code == EPIPE ? 128 + SIGPIPE : 1)
       }
     }
   }

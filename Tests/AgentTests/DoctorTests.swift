@@ -5,16 +5,16 @@ import Testing
 
 @Suite("The doctor's judgement")
 struct DoctorTests {
-  private static let now = Timestamp(milliseconds: 1_792_811_520_000)
+  static let now = Timestamp(milliseconds: 1_792_811_520_000)
 
-  private static func digest(_ n: UInt8) -> Digest {
+  static func digest(_ n: UInt8) -> Digest {
     guard let digest = Digest(bytes: [UInt8](repeating: n, count: 32)) else {
       preconditionFailure("32 bytes")
     }
     return digest
   }
 
-  private static func address(_ text: String) -> Address {
+  static func address(_ text: String) -> Address {
     guard let address = Address(text) else { preconditionFailure("address \(text)") }
     return address
   }

@@ -144,7 +144,15 @@ import Testing
     #expect(try part.lines().allSatisfy { $0.effect == nil })
     let error = #expect(throws: Unanswerable.self) { try part.state(at: 15) }
     #expect(error?.exitCode == 65)
+    #expect(error?.description.contains("an export without --range") == true)
     #expect(throws: Unanswerable.self) { try part.event(at: 9) }
+    // Nor does an archive of it, which has all the same what is known.
+    let bundle = try SupportBundle(
+      part, log: nil, isRedacted: false, made: Timestamp(milliseconds: 0), version: "0")
+    #expect(bundle.problem == nil)
+    #expect(bundle.manifest.contains("\nleft out: every view of the state"), "\(bundle.manifest)")
+    #expect(bundle.manifest.contains("  history.muster  \(bytes.count) bytes"))
+    #expect(bundle.manifest.contains("  events.txt  "))
     try inFolder { folder in
       let path = folder.appending(path: "log").path
       try part.restore(to: path)

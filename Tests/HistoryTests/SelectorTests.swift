@@ -76,7 +76,7 @@ import Testing
   @Test(
     "A range that ends before it begins is refused, and what was meant is said",
     arguments: [
-      ("20..10", "10..20"), ("HEAD..3", "3..HEAD"), ("now-1s..-10h", "-10h..-1s"),
+      ("20..10", "10..20"), ("HEAD..3", "3..HEAD"), ("-1s..-10h", "-10h..-1s"),
       ("HEAD~1..03:12", "03:12..HEAD~1"),
     ])
   func reversed(_ text: String, _ meant: String) throws {

@@ -69,8 +69,11 @@ extension Program {
     func notRunning() async throws {
       try await onStage { stage in
         let node = stage.node("nobody")
+        // A mistyped name would form a cluster there.
         let sentence =
-          "muster is not running. Start it with: muster agent --data-dir \(node.data)\n"
+          "muster is not running: there is no directory \(node.data). See whether --data-dir "
+          + "(MUSTER_DATA_DIR) is right; a new node, of a cluster of its own, begins there with: "
+          + "muster agent --data-dir \(node.data)\n"
         for format in ["pretty", "short"] {
           let status = try await node.run("status", "--format", format)
           #expect(status.code == 1)
@@ -92,6 +95,56 @@ extension Program {
           #expect(outcome.code == 1, "\(arguments): \(outcome)")
           #expect(outcome.out.isEmpty)
           #expect(outcome.err == sentence)
+        }
+      }
+    }
+
+    @Test("A stopped node's commands say how to start it and how to read what it has")
+    func stopped() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        #expect(try await node.stop() == 0)
+        for command in [["nodes"], ["token", "list"], ["status"]] {
+          let outcome = try await node.run(command)
+          #expect(
+            outcome.code == 1
+              && (outcome.err + outcome.out).contains(
+                "muster is not running. Start it with: muster agent --data-dir \(node.data); what "
+                  + "its log holds: muster status --at HEAD --data-dir \(node.data)\n"),
+            "\(command): \(outcome)")
+        }
+        let folder = stage.folder.path
+        let other = try await Running(["nodes", "--data-dir", folder], in: stage.folder).ended()
+        #expect(other.err.contains("\(folder) is no node's data directory"), "\(other)")
+      }
+    }
+
+    @Test("A word that is no command is answered with the nearest one")
+    func nearestCommand() async throws {
+      try await onStage { stage in
+        for (words, told) in [
+          (["statsu"], "there is no command statsu; did you mean status?"),
+          (["log"], "there is no command log; did you mean events?"),
+          (["events", "-15min.."], "\"-15min\""),
+        ] {
+          let outcome = try await Running(words, in: stage.folder).ended()
+          #expect(outcome.code == 2 && outcome.err.contains(told), "\(words): \(outcome)")
+          #expect(!outcome.err.contains("now-15min"), "\(outcome)")
+        }
+      }
+    }
+
+    @Test("Results that cannot be written are told")
+    func fullDisk() async throws {
+      try await onStage { stage in
+        for words in ["version", "--help"] {
+          let outcome = try await Running(
+            [words], in: stage.folder, launcher: ["/bin/sh", "-c", "\"$0\" \"$@\" >/dev/full"]
+          ).ended()
+          #expect(
+            outcome.code == 1
+              && outcome.err == "error: cannot write to standard output: No space left on device\n",
+            "\(words): \(outcome)")
         }
       }
     }

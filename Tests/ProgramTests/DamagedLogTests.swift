@@ -207,6 +207,35 @@ extension Program {
       }
     }
 
+    @Test("A replica with a changed byte equals no other, and is to fetch from others alone")
+    func unequal() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(2)
+        // The hash of a short history is computed from its beginning anyway.
+        for _ in 0..<40 { try await nodes[0].succeed("add-node") }
+        // In the events that are right it is a node of its name, and another one.
+        try await nodes[1].succeed("leave")
+        try await nodes[0].admit(nodes[1])
+        let last = try await nodes[0].status().index
+        try await eventually("n2 has all of it") { try await nodes[1].status().index == last }
+        #expect(try await nodes[1].stop() == 0)
+        let (path, sound) = (nodes[1].data, stage.folder.appendingPathComponent("sound").path)
+        try FileManager.default.copyItem(atPath: path, toPath: sound)
+        let equal = try await nodes[0].run("diff", path, sound)
+        #expect(equal.code == 0 && equal.out.contains("one history, equal by hash"), "\(equal)")
+        let event = try await nodes[1].events()[19]
+        let data = try LogBytes(nodes[1])
+        for place in data.places(ofEntry: 20, hash: event.hash) { try data.flip(place + 20, 1) }
+        for words in [[path], ["HEAD", path], [path, sound], [sound, path]] {
+          let found = try await nodes[0].run(["diff"] + words)
+          #expect(found.code == 65 && !found.out.contains("equal by hash"), "\(words): \(found)")
+          #expect(found.err.contains("data.mdb, index 20"), "\(words): \(found)")
+        }
+        let repair = try await nodes[1].run("repair")
+        #expect(repair.out.contains("\nothers      n1\n"), "\(repair)")
+      }
+    }
+
     @Test("What a start reads beside the events is looked at by another process, too")
     func facts() async throws {
       try await onStage { stage in

@@ -172,7 +172,7 @@ extension Program {
         }
         let status = try await nodes[0].succeed("status")
         #expect(status.contains("next: 2 of 3 voters must reach one another"), "\(status)")
-        #expect(status.contains("muster import --seed"), "\(status)")
+        #expect(status.contains("muster import FILE --seed --data-dir NEW"), "\(status)")
         for node in nodes.dropFirst() { try await node.start() }
         try await eventually("all three are there, as before") {
           try await nodes[0].status().nodes.map(\.name) == ["n1", "n2", "n3"]

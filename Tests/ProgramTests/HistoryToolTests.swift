@@ -97,6 +97,42 @@ extension Program {
       }
     }
 
+    @Test("A part, an archive and its folder are told as what they are, and what to read instead")
+    func partsAndArchives() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        let path = { stage.folder.appendingPathComponent($0).path }
+        let part = try await node.run("export", "--range", "2..3", path("part"))
+        #expect(part.err.contains("the state before index 2 is not in it"), "\(part)")
+        let events = try await node.run("events", "--file", path("part"))
+        #expect(events.code == 0 && events.err.contains("an export without --range"), "\(events)")
+        for words in [
+          ["status"], ["nodes"], ["blame"], ["why", "ha"], ["timeline", path("page")],
+        ] {
+          let found = try await node.run(words + ["--file", path("part")])
+          #expect(found.code == 65 && found.err.contains("without --range"), "\(words): \(found)")
+        }
+        let bundle = try await node.run("bundle", "--file", path("part"), path("b.tar"))
+        #expect(bundle.code == 0 && !bundle.err.contains("DAMAGED"), "\(bundle)")
+        let archive = try await node.run("events", "--file", path("b.tar"))
+        #expect(archive.code == 65, "\(archive)")
+        #expect(archive.err.contains("tar xf \(path("b.tar"))"), "\(archive)")
+        let tar = try await Tool(
+          "tar", ["-xf", path("b.tar"), "-C", stage.folder.path], stage.folder
+        ).ended()
+        #expect(tar.code == 0, "\(tar)")
+        let history = path("muster-support/history.muster")
+        for folder in [path("muster-support"), stage.folder.path] {
+          let found = try await node.run("events", "--file", folder)
+          #expect(found.code == 1 && found.err.contains("--file \(history)"), "\(found)")
+        }
+        #expect(try await node.run("events", "--file", history).code == 0)
+        // What cannot be written is said before anything is read.
+        let again = try await node.run("bundle", path("b.tar"))
+        #expect(again.code == 1 && !again.err.contains("support archive"), "\(again)")
+      }
+    }
+
     @Test("At night: moments, names and invitations are understood, or what was meant is said")
     func atNight() async throws {
       try await onStage { stage in
@@ -136,6 +172,9 @@ extension Program {
         let id = String(token.prefix { $0 != " " })
         let why = try await ask(["why", id])
         #expect(why.out.contains("n2 joined with invitation \(id)"), "\(why)")
+        let acted = try await ask(["events", "--actor", id])
+        #expect(acted.code == 0 && acted.out.contains("node.joined"), "\(acted)")
+        #expect(nobody.err.contains("\"token \(id)\""), "\(nobody)")
       }
     }
 

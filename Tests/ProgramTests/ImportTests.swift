@@ -111,9 +111,11 @@ extension ProgramInTrouble {
 
         let inUse = try await seed(old[0], from: file)
         #expect(inUse.code == 1 && inUse.err.contains("another agent runs there"), "\(inUse)")
+        #expect(inUse.err.contains("name a new directory: --data-dir NEW"), "\(inUse)")
         old[0].kill()
         let over = try await seed(old[0], from: file)
         #expect(over.code == 3 && over.err.contains("other members (n2, n3)"), "\(over)")
+        #expect(over.err.contains("name a new directory (--data-dir NEW)"), "\(over)")
         try await old[0].start()
         #expect(try await seed(fresh, from: file).code == 0)
         let twice = try await seed(fresh, from: file)

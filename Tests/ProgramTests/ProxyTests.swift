@@ -280,6 +280,32 @@ extension Program {
       }
     }
 
+    @Test("a worker's list that somebody edited is put right, and the rest of the file stays")
+    func edited() async throws {
+      try await onStage { stage in
+        let cluster = try await stage.cluster(2)
+        let worker = try await stage.started("w1")
+        try await cluster[0].admit(worker, worker: true)
+        #expect(try await worker.stop() == 0)
+        try "--refresh-interval 1\n".write(
+          toFile: worker.data + "/args/apiserver-proxy", atomically: true, encoding: .utf8)
+        try await worker.start()
+        let provider = worker.data + "/args/traefik/provider.yaml"
+        let text = try String(contentsOfFile: provider, encoding: .utf8)
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let line = try #require(lines.firstIndex { $0.contains(cluster[1].address) })
+        let edit = lines[..<line] + lines[(line + 1)...]
+        for wrong in [edit.joined(separator: "\n"), "tcp: {"] {
+          try ("# mine\n" + wrong).write(toFile: provider, atomically: true, encoding: .utf8)
+          try await eventually("the file lists both API servers") {
+            let now = try String(contentsOfFile: provider, encoding: .utf8)
+            return now == (wrong == "tcp: {" ? text : "# mine\n" + text)
+          }
+        }
+        #expect(worker.log.contains("was put right"))
+      }
+    }
+
     @Test("without descriptors it says so, and serves again when there are some")
     func descriptors() async throws {
       try await onScene { scene in

@@ -125,6 +125,11 @@ import Testing
         "n3: recorded: in maintenance (begun 2m5s ago) · observed by n1: no contact for 5m12s"
       ])
     #expect(report.next == "muster maintenance exit n3, once its work is done")
+    #expect(report.nodes.table().render().contains("NotReady,Maintenance"))
+    stage.append(.maintenanceEntered(MaintenanceEntered(node: NodeID(2), until: nil)))
+    #expect(
+      self.report(stage, outlook(stage, healthy: nodes(1, 2))).next
+        == "muster maintenance exit n2 and muster maintenance exit n3, once their work is done")
   }
 
   @Test("Recorded time that is ahead of the clock is told, as tokens wait for the clock")

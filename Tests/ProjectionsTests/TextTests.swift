@@ -51,7 +51,7 @@ import Testing
     #expect(before.rows.map(\.state) == [.active, .usedUp, .active, .revoked])
     let list = TokenList(stage.cluster, now: soon)
     #expect(list.rows.map(\.state) == [.active, .usedUp, .expired, .revoked])
-    try expect(list.table.render(), matches: "microk8s/tokens.txt")
+    try expect(list.table().render(), matches: "microk8s/tokens.txt")
   }
 
   @Test("Each event is told in a line, with what it meant for the quorum")

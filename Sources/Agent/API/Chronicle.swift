@@ -47,6 +47,12 @@ package struct Chronicle: Sendable {
       return try open(log: path, named: file)
     }
     if FileStatus(folder.path)?.kind == .folder {
+      for path in ["/history.muster", "/muster-support/history.muster"]
+      where folder.exists(folder.path + path) {
+        throw Failure(
+          "cannot read \(file): it is a folder, as muster bundle fills one; its history is --file "
+            + shellQuoted(folder.path + path))
+      }
       throw Failure(
         "cannot read \(file): the folder holds no log (files identity and data.mdb, in it or in "
           + "its folder log)")

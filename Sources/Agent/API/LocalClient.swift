@@ -18,9 +18,20 @@ package struct NotRunning: Error, Sendable, CustomStringConvertible {
 
   package init(directory: DataDirectory) { self.directory = directory }
 
-  /// `muster is not running. Start it with: muster agent`.
+  /// `muster is not running. Start it with: muster agent`; elsewhere than where a node lies unless
+  /// told otherwise, that may be a mistyped name, and an agent would form a cluster there.
   package var description: String {
-    "muster is not running. Start it with: muster agent\(directory.option)"
+    let (path, option) = (directory.path, directory.option)
+    if path != DataDirectory.standard, !directory.exists(directory.nodeFile) {
+      return "muster is not running: "
+        + (directory.exists(path)
+          ? "\(path) is no node's data directory" : "there is no directory \(path)")
+        + ". See whether --data-dir (MUSTER_DATA_DIR) is right; a new node, of a cluster of its "
+        + "own, begins there with: muster agent\(option)"
+    }
+    return "muster is not running. Start it with: muster agent\(option)"
+      + (directory.exists(directory.log + "/data.mdb")
+        ? "; what its log holds: muster status --at HEAD\(option)" : "")
   }
 }
 

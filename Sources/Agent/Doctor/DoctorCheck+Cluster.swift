@@ -7,6 +7,7 @@ extension DoctorCheck {
   static let availability = [
     DoctorCheck("HA-01", "what can be lost") { facts in
       if let unseen = facts.unseen { return unseen }
+      if facts.hasDeparted { return .skip("this node departed from its cluster") }
       guard let (high, canLose, summary, source) = facts.availability else {
         return .skip("neither an agent nor a log tells")
       }
@@ -105,17 +106,19 @@ extension DoctorCheck {
       let away = facts.state?.nodes.compactMap { node in
         node.maintenance.map { (name: node.name, maintenance: $0) }
       }
-      guard let first = away?.first else { return .pass("none") }
-      let names = words(away?.map(\.name) ?? [], "and")
-      let isOverdue = away?.contains { _, maintenance in
-        // What has no end, and what was to end and did not: either is easily forgotten.
-        (maintenance.until ?? maintenance.since.adding(seconds: 86_400)) < facts.now
+      guard let away, !away.isEmpty else { return .pass("none") }
+      // What has no end, and what was to end and did not: either is easily forgotten.
+      let lasting = away.filter { $0.maintenance.until.map { $0 < facts.now } ?? true }
+      let names = away.map { name, maintenance in
+        "\(name) since \(maintenance.since.rfc3339), "
+          + (maintenance.until.map { "until \($0.rfc3339)" } ?? "without an end")
       }
-      return isOverdue == true
-        ? .warn(
-          "\(names), \(first.name) since \(first.maintenance.since.rfc3339)",
-          fix: facts.muster("maintenance exit \(first.name)"))
-        : .pass(names)
+      return lasting.isEmpty
+        ? .pass(words(names, "and"))
+        : .warn(
+          words(names, "and"),
+          fix: lasting.map { facts.muster("maintenance exit \($0.name)") }
+            .joined(separator: "; "))
     }
   ]
 

@@ -47,6 +47,7 @@ extension DoctorCheck {
           "port \(taken.port) is held\(holder) at \(taken.host), so the agent cannot start",
           fix: "ss -ltnp 'sport = :\(taken.port)'")
       }
+      if facts.hasDeparted { return .skip("who departed serves nobody") }
       let deaf = ports.filter { facts.holder($0) == nil }
       return deaf.isEmpty
         ? .pass("the agent listens on \(list(ports))")
@@ -68,7 +69,9 @@ extension DoctorCheck {
       guard let first = lost.first else {
         return facts.apiservers.isEmpty
           ? .warn("none is known", fix: facts.muster("status"))
-          : .pass("\(facts.apiservers.count) of \(facts.apiservers.count) can be reached")
+          : .pass(
+            "\(facts.apiservers.count) of \(facts.apiservers.count) can be reached"
+              + (facts.provider.value == nil ? ", as the control plane last told" : ""))
       }
       let finding = lost.map { "\($0.address): \($0.problem ?? "")" }.joined(separator: "; ")
       let fix = "curl -k https://\(first.address)/livez"
@@ -88,12 +91,14 @@ extension DoctorCheck {
     if let unseen = facts.unseen { return unseen }
     guard !facts.peers.isEmpty else { return .skip("no other node is known") }
     let lost = facts.peers.filter { path($0).problem != nil }
-    guard let first = lost.first else {
+    guard !lost.isEmpty else {
       return .pass("\(facts.peers.count) of \(facts.peers.count) answer with the right key")
     }
     let finding = lost.map { "\($0.name): \(path($0).problem ?? "")" }.joined(separator: "; ")
-    let (host, port) = split(path(first).address)
-    let fix = "nc -vz \(host) \(port)"
+    let fix = lost.map { peer in
+      let (host, port) = split(path(peer).address)
+      return "nc -vz \(host) \(port)"
+    }.joined(separator: "; ")
     // One alone may be down; if none answers it is this node that is cut off.
     return lost.count == facts.peers.count
       ? .fail("no \(what) answers: \(finding)", fix: fix) : .warn(finding, fix: fix)

@@ -74,26 +74,27 @@ extension DoctorCheck {
       switch facts.provider {
       case .value(let servers): return .pass("\(servers.count) API servers")
       case .absent:
-        return .fail("it is missing; the agent of a worker writes it", fix: facts.start)
+        return .fail("it is missing; the agent of a worker writes it", fix: facts.anew)
       case .broken(let why), .hidden(let why):
         return .fail(
           "\(why); the agent goes on with the last good list",
-          fix: "${EDITOR:-vi} \(facts.directory)/args/traefik/provider.yaml")
+          fix: facts.isPinned
+            ? "${EDITOR:-vi} \(facts.directory)/args/traefik/provider.yaml" : facts.anew)
       }
     },
     DoctorCheck("PRX-02", "API servers of provider.yaml") { facts in
       if let unseen = facts.unseen { return unseen }
       guard facts.isWorker else { return .skip("not a worker") }
       guard let listed = facts.provider.value else { return .skip("it cannot be read") }
-      if facts.proxyArguments.value?.refreshInterval == 0 { return pinned(facts, listed) }
+      if facts.isPinned { return pinned(facts, listed) }
       guard let worker = facts.worker.value else { return .skip("no list was ever received") }
       let known = Set(worker.list.addresses)
       return Set(listed.map(\.description)) == known
         ? .pass("as of index \(worker.list.index)")
         : .warn(
           "it lists \(listed.map(\.description).joined(separator: " ")), the control plane said"
-            + " \(known.sorted().joined(separator: " ")) at index \(worker.list.index)",
-          fix: facts.agent == nil ? facts.start : facts.muster("health --wait"))
+            + " \(known.sorted().joined(separator: " ")) at index \(worker.list.index); the agent"
+            + " puts that right at each refresh, and at its start", fix: facts.anew)
     },
     DoctorCheck("PRX-03", "args/apiserver-proxy") { facts in
       if let unseen = facts.unseen { return unseen }
@@ -129,7 +130,17 @@ extension DoctorCheck {
     let known = facts.worker.value?.list
     let servers = Set(known?.addresses ?? [])
     let gone = facts.apiservers.filter { $0.problem != nil && !servers.contains($0.address) }
-    guard !gone.isEmpty else { return .pass("pinned (--refresh-interval 0): it is yours") }
+    let fix = "${EDITOR:-vi} \(facts.directory)/args/traefik/provider.yaml"
+    guard !gone.isEmpty else {
+      // A list of others, like a load balancer, lacks nothing.
+      let lacking = servers.subtracting(listed.map(\.description))
+      guard !lacking.isEmpty, lacking.count < servers.count else {
+        return .pass("pinned (--refresh-interval 0): it is yours")
+      }
+      return .warn(
+        "it is pinned (--refresh-interval 0), and lacks \(lacking.sorted().joined(separator: " "))"
+          + ", of which the control plane said at index \(known?.index ?? 0)", fix: fix)
+    }
     let isAll = gone.count == facts.apiservers.count
     let finding =
       "it is pinned (--refresh-interval 0), and "
@@ -138,7 +149,6 @@ extension DoctorCheck {
       + (known.map {
         "; the control plane said \(servers.sorted().joined(separator: " ")) at index \($0.index)"
       } ?? "")
-    let fix = "${EDITOR:-vi} \(facts.directory)/args/traefik/provider.yaml"
     return isAll ? .fail(finding, fix: fix) : .warn(finding, fix: fix)
   }
 }

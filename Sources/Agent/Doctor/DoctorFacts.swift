@@ -138,7 +138,8 @@ struct DoctorFacts: Sendable {
   var worker: Seen<WorkerState> = .absent
   var live: Live?
   var peers: [Peer] = []
-  /// API servers that a worker sends clients to, and why they could not be reached.
+  /// API servers that a worker sends clients to, and why they could not be reached: those of
+  /// provider.yaml or, if that cannot be read, those that the control plane last told.
   var apiservers: [(address: String, problem: String?)] = []
   var addresses: [Host] = []
   var listeners: [Listener] = []
@@ -174,14 +175,26 @@ struct DoctorFacts: Sendable {
     return obstacle.map { .skip($0) }
   }
 
+  /// Whether this node is no member any more.
+  var hasDeparted: Bool {
+    node.value?.departed != nil || peers.contains { $0.departure != nil }
+  }
+
   /// For a check of the cluster's state.
   var stateless: DoctorCheck.Verdict? {
     if let unseen { return unseen }
+    if hasDeparted { return .skip("this node departed from its cluster") }
     return state == nil ? .skip(isWorker ? "a worker keeps no log" : "the log cannot be read") : nil
   }
 
   /// How to start the agent.
   var start: String { hasUnitFile ? "systemctl start muster" : muster("agent") }
+
+  /// Whether a worker's provider.yaml is the operator's.
+  var isPinned: Bool { proxyArguments.value?.refreshInterval == 0 }
+
+  /// How to have the agent do what it does at its start.
+  var anew: String { agent == nil ? start : restart }
 
   /// How to start it anew.
   var restart: String {

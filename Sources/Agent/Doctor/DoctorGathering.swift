@@ -279,7 +279,8 @@ struct DoctorGathering: Sendable {
   }
 
   private func apiservers(_ facts: DoctorFacts) async -> [(address: String, problem: String?)] {
-    let listed = facts.provider.value ?? []
+    let listed =
+      facts.provider.value ?? facts.worker.value?.list.addresses.compactMap { Address($0) } ?? []
     return await withTaskGroup(of: (Int, String?).self) { group in
       for (place, address) in listed.enumerated() {
         group.addTask {

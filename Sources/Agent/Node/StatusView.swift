@@ -230,7 +230,7 @@ package enum Rendering {
 
   package static func tokens(_ list: TokenList, format: String) throws -> String {
     switch format {
-    case "table", "pretty", "wide": list.table.render()
+    case "table", "pretty", "wide": list.table().render()
     case "json": try json(TokenListJSON(list))
     case "yaml": try YAMLEncoder().encode(TokenListJSON(list))
     default: throw unknown(format, "pretty, json or yaml")

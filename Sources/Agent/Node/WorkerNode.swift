@@ -192,6 +192,11 @@ final class WorkerNode: Sendable {
         try? await Task.sleep(for: .seconds(1))
       } catch {
         if Task.isCancelled { return }
+        // The one who was asked fell ill: another one is.
+        if error is CancellationError {
+          wait = 0
+          continue
+        }
         failures += 1
         wait = 0
         if failures == 1 { context.logger.warning("endpoints cannot be refreshed: \(error)") }
@@ -237,7 +242,8 @@ final class WorkerNode: Sendable {
   /// - Returns: whether it is newer than what was known.
   private func take(_ news: EndpointsAnswer) -> Bool {
     guard let next = state.withLock({ $0.following(news) }) else {
-      if isUnsaved.withLock({ $0 }) { save() }
+      // Somebody may have edited the list, which is not theirs.
+      save(listOnly: !isUnsaved.withLock { $0 })
       return false
     }
     state.withLock { $0 = next }
@@ -258,11 +264,19 @@ final class WorkerNode: Sendable {
 
   /// Brings worker.json and provider.yaml in line with what is known; tried again with every poll
   /// until it succeeds.
-  private func save() {
+  private func save(listOnly: Bool = false) {
     do {
-      try state.withLock { $0 }.save(context.directory)
+      if !listOnly { try state.withLock { $0 }.save(context.directory) }
       let known = known
-      if !isPinned, !known.isEmpty { try ProviderStore(context.directory).write(known) }
+      if !isPinned, !known.isEmpty,
+        try ProviderStore(context.directory).write(known), listOnly
+      {
+        context.logger.warning(
+          """
+          provider.yaml did not list what the control plane said and was put right; with \
+          --refresh-interval 0 in args/apiserver-proxy it is yours
+          """)
+      }
       isUnsaved.withLock { $0 = false }
     } catch {
       let isFirst = isUnsaved.withLock { isUnsaved in
@@ -344,9 +358,11 @@ final class WorkerNode: Sendable {
       {
         throw error
       } catch {
-        problems.append("\(server.name): \(error)")
+        let problem = "\(server.name): \(error)"
+        if !problems.contains(problem) { problems.append(problem) }
       }
     }
+    try Task.checkCancellation()
     throw Failure(
       "no control-plane node could be asked: \(problems.joined(separator: "; ")). This worker goes "
         + "on with what it knows; muster doctor here says what is wrong on the way to them",

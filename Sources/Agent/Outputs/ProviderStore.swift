@@ -39,12 +39,15 @@ struct ProviderStore {
   }
 
   /// Writes the list into provider.yaml, unless it stands there already.
-  func write(_ servers: [Address]) throws {
+  /// - Returns: whether the file was changed.
+  @discardableResult
+  func write(_ servers: [Address]) throws -> Bool {
     try refuseLinks()
     let old = try directory.read(directory.provider)
     let text = try ProviderWriter.text(servers, replacing: old, file: directory.provider)
     if text != old { try directory.write(text, to: directory.provider) }
     try writeEntry()
+    return text != old
   }
 
   /// traefik.yaml beside it, so that a traefik can be started on the same folder; an operator's
