@@ -103,6 +103,8 @@ private struct OriginSearch {
   private var answers: [Question: UInt64]?
   /// Of all facts about availability, once one was asked for.
   private var availability: [String: UInt64?] = [:]
+  /// Of settings that were changed, once one was asked for.
+  private var settings: [String: UInt64]?
 
   /// - Parameter facts: what will be asked for.
   init(of facts: [Fact], history: History, state: Cluster, index: UInt64) {
@@ -129,7 +131,9 @@ private struct OriginSearch {
     case "leader": return try history.last(atOrBefore: index, types: [.leaderElected])?.index
     case "endpoints": return state.endpointIndex
     case "change": return state.joint?.index
-    case "policy": return state.policyIndex
+    case "policy":
+      if settings == nil { settings = try history.policyOrigins(state) }
+      return settings?[path] ?? (history.first == 1 ? 1 : nil)
     case "departure": return state.departure?.index
     case "ha": return try availabilityOrigin(path)
     case "nodes" where path == "nodes.count":
