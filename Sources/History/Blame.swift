@@ -18,8 +18,7 @@ package struct Blame: Sendable {
     let state = try history.state(at: index)
     let facts = Facts(state).under(path)
     guard !facts.isEmpty else {
-      throw Unanswerable(
-        "nothing is known at the path \(quoted(path)); muster blame without a path lists all")
+      throw absence(of: path, state)
     }
     var search = OriginSearch(of: facts, history: history, state: state, index: index)
     let origins = try facts.map { try search.origin(of: $0.path) }
@@ -30,6 +29,21 @@ package struct Blame: Sendable {
     return zip(facts, origins).compactMap { fact, origin in
       origin.flatMap { lines[$0] }.map { Blame(fact: fact, origin: $0) }
     }
+  }
+
+  /// Why there is nothing at a path: the node is gone, or it is no path.
+  private static func absence(of path: String, _ state: Cluster) -> Unanswerable {
+    let gone = state.departed.last {
+      path == "nodes.\($0.name)" || path.hasPrefix("nodes.\($0.name).")
+    }
+    if let gone, state.node(named: gone.name) == nil {
+      return Unanswerable(
+        "nothing is known at the path \(quoted(path)): \(gone.name) is no member, "
+          + "\(gone.how.words) at index \(gone.index). See: muster why \(gone.name)")
+    }
+    return Unanswerable(
+      "nothing is known at the path \(quoted(path)). Nearest: "
+        + "\(Facts(state).near(path, parts: true)); muster blame without a path lists all")
   }
 
   package static func text(_ lines: [Blame]) -> String {
