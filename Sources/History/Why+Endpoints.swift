@@ -74,11 +74,7 @@ extension History {
     let gone = min(Why.goneTold, state.departed.count)
     return try lastChanges(
       atOrBefore: state.lastIndex,
-      types: [
-        .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced,
-        .nodePromoted, .nodeDemoted, .endpointRefreshed, .nodeSuspected, .nodeRecovered,
-      ],
-      of: { $0.servingAPI.map(\.id) },
+      types: Self.listingTypes, of: { $0.servingAPI.map(\.id) },
       where: { before, after in
         before == after ? [] : Array(Set(before).symmetricDifference(after))
       },
@@ -87,4 +83,19 @@ extension History {
       }
     ).mapValues(\.index)
   }
+
+  /// The event that last changed the addresses that workers are told.
+  func lastChange(ofListing state: Cluster) throws -> UInt64? {
+    try lastChanges(
+      atOrBefore: state.endpointIndex, types: Self.listingTypes,
+      of: { EndpointList($0).apiservers }, where: { $0 == $1 ? [] : [0] },
+      until: { !$0.isEmpty }
+    )[0]?.index ?? state.endpointIndex
+  }
+
+  /// Events that can change whose API servers are listed.
+  private static let listingTypes: Set<EventType> = [
+    .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced,
+    .nodePromoted, .nodeDemoted, .endpointRefreshed, .nodeSuspected, .nodeRecovered,
+  ]
 }

@@ -142,6 +142,25 @@ struct WhyTests {
     }
   }
 
+  @Test("Every fact goes back to the event that last changed its value")
+  func blame() throws {
+    for story in [try story(), try Story.life()] {
+      var story = story
+      try story.goOn()
+      let facts = story.states.map { Facts($0) }
+      for state in story.states where state.isFormed {
+        for line in try Blame.lines(story.history, at: state.lastIndex, path: "") {
+          let path = line.fact.path
+          let changed = (1...Int(state.lastIndex)).last { facts[$0][path] != facts[$0 - 1][path] }
+          // What is so of a node is not older than the node, though one of its name was so before.
+          let node = state.nodes.first { path.hasPrefix("nodes.\($0.name).") }
+          let origin = max(UInt64(try #require(changed)), node?.joinIndex ?? 0)
+          #expect(line.origin.recorded.index == origin, "\(path) at \(state.lastIndex)")
+        }
+      }
+    }
+  }
+
   @Test("A setting that changes differs, and held before it did")
   func changedSetting() throws {
     let story = try story()
