@@ -5,6 +5,9 @@ package import Membership
 
 /// Where a condition changed.
 package struct Bisection: Sendable {
+  /// How many changes are told with their events.
+  private static let told = 20
+
   package enum Verdict: Sendable { case holds, fails, skip }
 
   /// The first index at which it is otherwise, and how it is there.
@@ -14,6 +17,8 @@ package struct Bisection: Sendable {
   package var looked: Int
   /// All changes in the range; nil if only one was looked for.
   package var changes: [UInt64]?
+  /// The events of the first of them.
+  package var events: [EventLine] = []
   package var condition: String
 
   /// - Parameters:
@@ -51,7 +56,9 @@ package struct Bisection: Sendable {
             + (start == .holds ? "holds at every index" : "does not hold at any index")
             + " from \(range.lowerBound) to \(range.upperBound)", exitCode: 1)
       }
-      event = try history.line(at: first)
+      let lines = try history.lines(at: Set(changes.prefix(Self.told)))
+      events = changes.compactMap { lines[$0] }
+      event = try events.first ?? history.line(at: first)
       holdsAfter = start == .fails
       self.changes = changes
       self.looked = looked + 1
@@ -93,17 +100,20 @@ package struct Bisection: Sendable {
     var text =
       "\(condition) \(holdsAfter ? "begins" : "ceases") to hold at index \(index)"
       + " (\(counted(looked, "state")) looked at)\n" + words.line(event)
-    if let changes {
-      text +=
-        changes.count == 1
-        ? "it changed once in that range\n"
-        : "it changed \(changes.count) times in that range: "
-          + changes.prefix(20).map(String.init).joined(separator: " ")
-          + (changes.count > 20 ? " and so on" : "") + "; at the end it "
-          + (holdsAfter == (changes.count % 2 == 1) ? "holds" : "does not hold") + "\n"
-    } else {
-      text += "found by halving: if it changed more than once, --scan finds all\n"
+    guard let changes else {
+      return text + "found by halving: if it changed more than once, --scan finds all\n"
     }
+    guard changes.count > 1 else { return text + "it changed once in that range\n" }
+    text += "it changed \(changes.count) times in that range; after that one\n"
+    for (k, line) in events.enumerated().dropFirst() {
+      text += (holdsAfter == k.isMultiple(of: 2) ? "begins " : "ceases ") + words.line(line)
+    }
+    if changes.count > events.count {
+      text += "and \(changes.count - events.count) more: -o json has the indexes of all\n"
+    }
+    text +=
+      "at the end it "
+      + (holdsAfter == !changes.count.isMultiple(of: 2) ? "holds" : "does not hold") + "\n"
     return text
   }
 
@@ -112,6 +122,7 @@ package struct Bisection: Sendable {
       ("condition", .text(condition)), ("index", .number(event.recorded.index)),
       ("holdsAfter", .truth(holdsAfter)), ("looked", .number(looked)), ("event", event.document),
       ("changes", changes.map { .list($0.map { .number($0) }) } ?? .null),
+      ("events", .list(events.map(\.document))),
     ])
   }
 }

@@ -18,8 +18,7 @@ package struct Blame: Sendable {
     let state = try history.state(at: index)
     let facts = Facts(state).under(path)
     guard !facts.isEmpty else {
-      throw Unanswerable(
-        "nothing is known at the path \(quoted(path)); muster blame without a path lists all")
+      throw absence(of: path, state)
     }
     var search = OriginSearch(of: facts, history: history, state: state, index: index)
     let origins = try facts.map { try search.origin(of: $0.path) }
@@ -30,6 +29,21 @@ package struct Blame: Sendable {
     return zip(facts, origins).compactMap { fact, origin in
       origin.flatMap { lines[$0] }.map { Blame(fact: fact, origin: $0) }
     }
+  }
+
+  /// Why there is nothing at a path: the node is gone, or it is no path.
+  private static func absence(of path: String, _ state: Cluster) -> Unanswerable {
+    let gone = state.departed.last {
+      path == "nodes.\($0.name)" || path.hasPrefix("nodes.\($0.name).")
+    }
+    if let gone, state.node(named: gone.name) == nil {
+      return Unanswerable(
+        "nothing is known at the path \(quoted(path)): \(gone.name) is no member, "
+          + "\(gone.how.words) at index \(gone.index). See: muster why \(gone.name)")
+    }
+    return Unanswerable(
+      "nothing is known at the path \(quoted(path)). Nearest: "
+        + "\(Facts(state).near(path, parts: true)); muster blame without a path lists all")
   }
 
   package static func text(_ lines: [Blame]) -> String {
@@ -101,8 +115,13 @@ private struct OriginSearch {
   /// What the state does not remember of nodes; looked for together, once it is needed.
   private var questions: Set<Question> = []
   private var answers: [Question: UInt64]?
+  /// Of the records of the nodes that are asked about, once one was asked for.
+  private var told: Set<NodeID> = []
+  private var records: [NodeID: [RecordField: UInt64]]?
   /// Of all facts about availability, once one was asked for.
   private var availability: [String: UInt64?] = [:]
+  /// Of settings that were changed, once one was asked for.
+  private var settings: [String: UInt64]?
 
   /// - Parameter facts: what will be asked for.
   init(of facts: [Fact], history: History, state: Cluster, index: UInt64) {
@@ -112,9 +131,9 @@ private struct OriginSearch {
     members = Dictionary(state.nodes.map { ($0.name, $0) }) { $1.isActive ? $1 : $0 }
     departures = Dictionary(state.departed.map { ($0.node, $0.index) }) { first, _ in first }
     for fact in facts {
-      guard let (member, field) = node(fact.path), member.wasControlPlane,
-        let matter = Matter(field: field)
-      else { continue }
+      guard let (member, field) = node(fact.path) else { continue }
+      if RecordField(rawValue: String(field)) != nil { told.insert(member.id) }
+      guard member.wasControlPlane, let matter = Matter(field: field) else { continue }
       questions.insert(Question(matter: matter, node: member.id))
     }
   }
@@ -126,10 +145,15 @@ private struct OriginSearch {
     case "cluster":
       if state.incarnation == 1 { return history.first == 1 ? 1 : nil }
       return try history.last(atOrBefore: index, types: [.clusterImported])?.index
-    case "leader": return try history.last(atOrBefore: index, types: [.leaderElected])?.index
-    case "endpoints": return state.endpointIndex
+    case "leader":
+      return try history.last(atOrBefore: index, types: [.leaderElected, .clusterImported])?.index
+    case "endpoints":
+      return path == "endpoints.index"
+        ? state.endpointIndex : try history.lastChange(ofListing: state)
     case "change": return state.joint?.index
-    case "policy": return state.policyIndex
+    case "policy":
+      if settings == nil { settings = try history.policyOrigins(state) }
+      return settings?[path] ?? (history.first == 1 ? 1 : nil)
     case "departure": return state.departure?.index
     case "ha": return try availabilityOrigin(path)
     case "nodes" where path == "nodes.count":
@@ -137,7 +161,15 @@ private struct OriginSearch {
         atOrBefore: index,
         types: [
           .clusterFormed, .clusterImported, .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced,
-        ])?.index
+        ]
+      ) { recorded in
+        // Whoever is replaced was there or had left; whoever is removed, too.
+        switch recorded.envelope.event {
+        case .nodeRemoved(let removed): departures[removed.node] == recorded.index
+        case .nodeReplaced(let replaced): departures[replaced.node] != recorded.index
+        default: true
+        }
+      }?.index
     case "nodes": return try nodeOrigin(path)
     case "departed":
       return parts.dropFirst().first.flatMap { NodeID($0) }.flatMap { departures[$0] }
@@ -174,14 +206,21 @@ private struct OriginSearch {
     case "maintenance": return member.maintenance?.index
     case "kubeletCertificate": return member.certificate(.kubelet)?.index
     case "proxyCertificate": return member.certificate(.proxy)?.index
-    case "apiserverReady" where !member.isActive:
-      if case .left(let index, _) = member.state { return index }
-      return member.endpointIndex
-    case "address", "datastoreAddress", "apiserverAddress", "apiserverReady", "extraAddresses",
-      "version":
-      return member.endpointIndex
-    default: return member.joinIndex
+    default:
+      guard let record = RecordField(rawValue: String(field)) else { return member.joinIndex }
+      return try origin(of: record, member)
     }
+  }
+
+  private mutating func origin(of field: RecordField, _ member: Member) throws -> UInt64? {
+    if records == nil {
+      // A node that told nothing since it came in has its record from then.
+      let members = told.compactMap { state.node($0) }.filter {
+        $0.endpointIndex != $0.joinIndex || !$0.isActive
+      }
+      records = try history.recordOrigins(of: members, atOrBefore: index)
+    }
+    return records?[member.id]?[field] ?? member.joinIndex
   }
 
   /// The newest event about a node of the control plane, or once of it; else that of its joining.

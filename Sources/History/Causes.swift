@@ -66,11 +66,7 @@ extension History {
       add(lost?.index, "told what \(before.name(of: refetched.node)) lacked")
     case .roleAssigned(let assigned):
       try addRoles(assigned, before, at: recorded.index, add)
-      if causes.isEmpty, [.shortage, .surplus, .spread].contains(assigned.cause) {
-        let policy = try last(atOrBefore: recorded.index - 1, types: [.policyChanged]) { _ in true }
-        add(policy?.index, "said how many should vote")
-        add(try lastChange(before: recorded.index)?.index, "changed who is there to vote")
-      }
+      if causes.isEmpty { try addPolicy(assigned.cause, before, at: recorded.index, add) }
     }
     if recorded.envelope.event.type != .leaderElected,
       let session = before.sessions[recorded.envelope.command], session.first < recorded.index
@@ -102,6 +98,21 @@ extension History {
     }
   }
 
+  /// What made the role policy want something else.
+  private func addPolicy(
+    _ cause: RoleAssigned.Cause, _ before: Cluster, at index: UInt64,
+    _ add: (UInt64?, String) -> Void
+  ) throws {
+    guard [.shortage, .surplus, .spread].contains(cause) else { return }
+    let policy = try last(atOrBefore: index - 1, types: [.policyChanged]) {
+      $0.envelope.event.moves(cause)
+    }
+    add(
+      policy?.index,
+      cause == .spread ? "said whether votes are spread" : "said how many should vote")
+    add(try lastChange(before: index, before)?.index, "changed who is there to vote")
+  }
+
   private func addJoin(of id: NodeID, _ before: Cluster, _ add: (UInt64?, String) -> Void) {
     guard let member = before.node(id) else { return }
     add(member.joinIndex, "made \(member.name) a member")
@@ -123,15 +134,35 @@ extension History {
     return try last(atOrBefore: index - 1, types: [.nodeSuspected]) { $0.concerns(node) }
   }
 
-  /// The last event before that one after which the role policy may have wanted something else.
-  private func lastChange(before index: UInt64) throws -> RecordedEvent? {
+  /// The last event before that one after which the role policy may have wanted something else: a
+  /// worker that comes or goes is nobody to it.
+  private func lastChange(before index: UInt64, _ now: Cluster) throws -> RecordedEvent? {
     guard index > 1 else { return nil }
     return try last(
       atOrBefore: index - 1,
       types: [
         .nodeJoined, .nodeLeft, .nodeRemoved, .nodeReplaced, .nodePromoted, .nodeDemoted,
         .nodeSuspected, .nodeRecovered, .rolesSettled,
-      ])
+      ]
+    ) { recorded in
+      switch recorded.envelope.event {
+      case .nodeJoined(let joined): joined.node.role == .controlPlane
+      case .nodeLeft(let left):
+        // Its record is open for a while.
+        try now.node(left.node)?.isControlPlane ?? isInControlPlane(left.node, before: recorded)
+      case .nodeRemoved(let removed): try isInControlPlane(removed.node, before: recorded)
+      case .nodeReplaced(let replaced):
+        try replaced.joined.node.role == .controlPlane || !replaced.assignments.isEmpty
+          || isInControlPlane(replaced.node, before: recorded)
+      default: true
+      }
+    }
+  }
+
+  private func isInControlPlane(_ id: NodeID, before recorded: RecordedEvent) throws -> Bool {
+    guard try knowsState(at: recorded.index - 1) else { return false }
+    let member = try state(at: recorded.index - 1).node(id)
+    return member.map { $0.isActive && $0.isControlPlane } ?? false
   }
 
   /// How many events after one are searched for what it led to.
@@ -155,4 +186,12 @@ extension History {
 extension RecordedEvent {
   /// Whether it is about that node.
   package func concerns(_ node: NodeID) -> Bool { envelope.event.nodes.contains(node) }
+}
+
+extension Event {
+  /// Whether it sets what the role policy goes by where it moves roles for that cause.
+  fileprivate func moves(_ cause: RoleAssigned.Cause) -> Bool {
+    guard case .policyChanged(let change) = self else { return false }
+    return cause == .spread ? change.spread != nil : (change.voters ?? change.standbys) != nil
+  }
 }

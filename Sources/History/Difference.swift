@@ -11,39 +11,41 @@ package struct Difference: Sendable {
   /// Nil if a state is not known, and `unknown` says why.
   package var changes: [FactChange]?
   package var unknown: String?
-  /// Of one history: the events between the two.
-  package var events: [EventLine]
-  package var moreEvents: UInt64
+  /// The events between the two, of one history or of two that are one.
+  package var events: [EventLine] = []
+  package var moreEvents: UInt64 = 0
   /// Of two histories: where they part.
   package var fork: Fork?
+  /// What lists the events that are not told.
+  private var list = ""
 
   /// How many events between are told.
   private static let listed: UInt64 = 50
 
   /// Two moments of one history.
-  package init(_ history: History, _ a: UInt64, _ b: UInt64) throws {
+  /// - Parameter option: what a command needs to read it, with a space before it.
+  package init(_ history: History, _ a: UInt64, _ b: UInt64, option: String = "") throws {
     from = (history.source.name, a)
     to = (history.source.name, b)
-    var events: [EventLine] = []
-    let (low, high) = (min(a, b), max(a, b))
-    let last = min(high, low + Self.listed)
-    if low < last {
-      var reader = EventReader()
-      try reader.lines(EventFilter(from: low + 1, to: last), of: history) { events.append($0) }
-    }
-    self.events = events
-    moreEvents = high - last
+    try tell(history, after: min(a, b), through: max(a, b), option)
     try compare(Self.facts(history, a), Self.facts(history, b), history)
   }
 
   /// A moment of one history and one of another.
-  package init(_ one: History, _ a: UInt64, _ other: History, _ b: UInt64) throws {
+  /// - Parameter options: what a command needs to read either, with a space before it.
+  package init(
+    _ one: History, _ a: UInt64, _ other: History, _ b: UInt64,
+    options: (String, String) = ("", "")
+  ) throws {
     from = (one.source.name, a)
     to = (other.source.name, b)
-    let fork = try Fork(one, other)
+    let fork = try Fork(one, other, options: options)
     self.fork = fork
-    events = []
-    moreEvents = 0
+    if fork.since == nil {
+      try a > b
+        ? tell(one, after: b, through: a, options.0)
+        : tell(other, after: a, through: b, options.1)
+    }
     if a == b, let common = fork.common, a <= common {
       changes = []
     } else {
@@ -52,6 +54,18 @@ package struct Difference: Sendable {
         Self.facts(other, b, or: one, through: fork.common),
         one.knowsState(at: a) ? other : one)
     }
+  }
+
+  /// Lists events, as far back as they are held.
+  private mutating func tell(
+    _ history: History, after low: UInt64, through high: UInt64, _ option: String
+  ) throws {
+    let start = max(low + 1, history.first)
+    guard start <= high else { return }
+    let last = min(high, start + Self.listed - 1)
+    events = try history.lines(from: start, through: last)
+    moreEvents = high - last
+    list = "muster events \(last + 1)..\(high)\(option)"
   }
 
   /// What is so at an index; nil if it is not known. Where another history is the same up to there
@@ -78,7 +92,7 @@ package struct Difference: Sendable {
 
   /// Whether nothing differs, as far as is known.
   package var isEmpty: Bool {
-    changes?.isEmpty == true && (fork.map { $0.forks == nil } ?? true)
+    changes?.isEmpty == true && (fork.map { $0.since == nil } ?? true)
   }
 
   package var text: String {
@@ -92,9 +106,7 @@ package struct Difference: Sendable {
     if !events.isEmpty {
       let words = EventText(isJSON: false)
       text += "events between\n" + events.map { words.line($0) }.joined()
-      if moreEvents > 0 {
-        text += "and \(moreEvents) more: muster events \(from.index + 1)..\(to.index)\n"
-      }
+      if moreEvents > 0 { text += "and \(moreEvents) more: \(list)\n" }
     }
     return text
   }
@@ -115,16 +127,55 @@ package struct Difference: Sendable {
 package struct Fork: Sendable {
   /// The last index at which both hold the same, by hash; nil if they share no index.
   package var common: UInt64?
-  /// The first event that differs, as each has it; nil if one history goes on where the other ends.
-  package var forks: (a: EventLine, b: EventLine)?
+  /// What each has after it; nil if one history goes on where the other ends.
+  package var since: (a: Branch, b: Branch)?
   package var heads: (a: UInt64, b: UInt64)
   /// The first index that both hold.
   package var first: UInt64
   package var names: (a: String, b: String)
 
+  /// The events of one side.
+  package struct Branch: Sendable {
+    /// The first of them, one at least.
+    package var events: [EventLine]
+    package var more: UInt64
+    /// What lists the others.
+    fileprivate var list: String
+
+    /// How many events of a side are told.
+    private static let listed: UInt64 = 5
+
+    fileprivate init(_ history: History, after common: UInt64, _ option: String) throws {
+      let last = min(history.head, common + Self.listed)
+      events = try history.lines(from: common + 1, through: last)
+      more = history.head - last
+      list = "muster events \(last + 1)..\(history.head)\(option)"
+    }
+
+    fileprivate var document: Document {
+      .object([("events", .list(events.map(\.document))), ("moreEvents", .number(more))])
+    }
+
+    fileprivate func text(_ sign: String) -> String {
+      let words = EventText(isJSON: false)
+      return events.map { "\(sign) \(words.line($0))" }.joined()
+        + (more > 0 ? "\(sign) and \(more) more: \(list)\n" : "")
+    }
+  }
+
+  /// The first event that differs, as each has it.
+  package var forks: (a: EventLine, b: EventLine)? {
+    since.flatMap { since in
+      since.a.events.first.flatMap { a in since.b.events.first.map { (a, $0) } }
+    }
+  }
+
+  /// - Parameter options: what a command needs to read either, with a space before it.
   /// - Throws: `Unanswerable` (65) if they are of different clusters, share no index, or one was
   ///   redacted (its hashes are its own).
-  package init(_ a: History, _ b: History) throws {
+  package init(
+    _ a: History, _ b: History, options: (String, String) = ("", "")
+  ) throws {
     names = (a.source.name, b.source.name)
     heads = (a.head, b.head)
     first = max(a.first, b.first)
@@ -163,14 +214,15 @@ package struct Fork: Sendable {
       if try same(middle) { low = middle } else { high = middle }
     }
     common = low
-    forks = (try a.line(at: high), try b.line(at: high))
+    since = (
+      try Branch(a, after: low, options.0), try Branch(b, after: low, options.1)
+    )
   }
 
   package var text: String {
-    let words = EventText(isJSON: false)
-    if let forks {
-      return "the histories FORK after index \(common ?? 0)\n"
-        + "- \(words.line(forks.a))+ \(words.line(forks.b))"
+    if let since {
+      return "the histories FORK after index \(common ?? 0)\n" + since.a.text("-")
+        + since.b.text("+")
     }
     let ends =
       heads.a == heads.b
@@ -181,9 +233,19 @@ package struct Fork: Sendable {
 
   package var document: Document {
     .object([
-      ("commonIndex", common.map { .number($0) } ?? .null), ("forks", .truth(forks != nil)),
+      ("commonIndex", common.map { .number($0) } ?? .null), ("forks", .truth(since != nil)),
       ("heads", .list([.number(heads.a), .number(heads.b)])),
       ("events", .list(forks.map { [$0.a.document, $0.b.document] } ?? [])),
+      ("since", since.map { .list([$0.a.document, $0.b.document]) } ?? .null),
     ])
+  }
+}
+
+extension History {
+  fileprivate func lines(from first: UInt64, through last: UInt64) throws -> [EventLine] {
+    var lines: [EventLine] = []
+    var reader = EventReader()
+    try reader.lines(EventFilter(from: first, to: last), of: self) { lines.append($0) }
+    return lines
   }
 }

@@ -36,7 +36,20 @@ package struct Expectation: Hashable, Sendable, CustomStringConvertible {
         "\(quoted(text)) is not a condition like ha.canLose>=1 or nodes.n2.datastoreRole=voter; "
           + "muster blame lists the paths")
     }
+    let rest = value.drop { "<>=! ".contains($0) }
+    if let comparison, let first = value.first, "<>=!".contains(first) {
+      let signs = (comparison.rawValue + value.dropLast(rest.count)).filter { $0 != " " }
+      let meant = Self.meant[Set(signs)].map { ": did you mean \(path)\($0.rawValue)\(rest)?" }
+      throw Unanswerable(
+        "\(quoted(text)) is not a condition like ha.canLose>=1\(meant ?? "")")
+    }
   }
+
+  /// What is meant with these signs, in whatever order they were typed.
+  private static let meant: [Set<Character>: Comparison] = [
+    [">", "="]: .atLeast, ["<", "="]: .atMost, ["!", "="]: .unequal, ["<", ">"]: .unequal,
+    ["="]: .equal2, [">"]: .more, ["<"]: .less,
+  ]
 
   /// Whether it holds; numbers are compared as numbers. A fact that is not there is unequal to all.
   package func holds(_ cluster: Cluster) -> Bool {
@@ -60,6 +73,18 @@ package struct Expectation: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
+extension Facts {
+  /// The three paths that are most like one that there is not, in words.
+  /// - Parameter parts: whether to name what facts lie below, too.
+  func near(_ path: String, parts: Bool = false) -> String {
+    var paths = Set(all.map(\.path) + Facts.shapes.filter { !$0.contains("*") })
+    for path in parts ? paths : [] {
+      for dot in path.indices where path[dot] == "." { paths.insert(String(path[..<dot])) }
+    }
+    return words(Array(nearest(path, in: Array(paths)).prefix(3)), "or")
+  }
+}
+
 extension Expectation {
   /// Refuses what can be no fact of a history, at whatever index.
   /// - Throws: `Unanswerable` with the nearest paths that there are.
@@ -68,10 +93,9 @@ extension Expectation {
     let facts = Facts(last)
     let isThere = comparison == nil ? !facts.under(path).isEmpty : facts[path] != nil
     if isThere || Facts.shapes.contains(path) || names(last) { return }
-    let near = nearest(path, in: facts.all.map(\.path) + Facts.shapes.filter { !$0.contains("*") })
     throw Unanswerable(
       "there is no fact \(quoted(path)) in this history. Nearest: "
-        + "\(words(Array(near.prefix(3)), "or")); muster blame lists all that there are")
+        + "\(facts.near(path)); muster blame lists all that there are")
   }
 
   /// Whether a fact of a node, a token or one that went has that path, at whatever index.

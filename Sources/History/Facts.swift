@@ -55,7 +55,7 @@ package struct Facts: Hashable, Sendable {
       add("departure.kind", departure.kind.name)
       add("departure.since", departure.index)
     }
-    if cluster.policyIndex > 1 { add(cluster.policy) }
+    all += Self.settings(cluster.policy)
     for member in cluster.nodes { add(member, cluster) }
     for gone in cluster.departed { add(gone) }
     for token in cluster.tokens { add(token) }
@@ -112,13 +112,19 @@ package struct Facts: Hashable, Sendable {
     ]
   }
 
-  /// Where somebody chose settings: those of a new cluster are no facts.
-  private mutating func add(_ policy: Policy) {
-    add("policy.voters", policy.voters)
-    add("policy.standbys", policy.standbys)
-    if let time = policy.suspectAfter { add("policy.suspectAfter", span(milliseconds: time)) }
-    if let time = policy.recoverAfter { add("policy.recoverAfter", span(milliseconds: time)) }
-    add("policy.spread", policy.spread ? "yes" : "no")
+  /// The settings of the cluster: the same paths in the same order for every policy.
+  static func settings(_ policy: Policy) -> [Fact] {
+    // How long it is that nobody chose is up to the program that leads.
+    func time(_ milliseconds: UInt32?) -> String {
+      milliseconds.map { span(milliseconds: $0) } ?? "default"
+    }
+    return [
+      Fact(path: "policy.voters", value: "\(policy.voters)"),
+      Fact(path: "policy.standbys", value: "\(policy.standbys)"),
+      Fact(path: "policy.suspectAfter", value: time(policy.suspectAfter)),
+      Fact(path: "policy.recoverAfter", value: time(policy.recoverAfter)),
+      Fact(path: "policy.spread", value: policy.spread ? "yes" : "no"),
+    ]
   }
 
   private mutating func add(_ member: Member, _ cluster: Cluster) {

@@ -34,19 +34,34 @@ extension History {
     ofAvailabilityAtOrBefore index: UInt64, count: Int, of view: (Cluster) -> View,
     where changed: (_ before: View, _ after: View) -> [Int]
   ) throws -> [RecordedEvent?] {
-    var found = [RecordedEvent?](repeating: nil, count: count)
+    let found = try lastChanges(
+      atOrBefore: index, types: Self.availabilityTypes, of: view, where: changed,
+      until: { $0.count == count })
+    return (0..<count).map { found[$0] }
+  }
+
+  /// For each question that was ever answered otherwise the newest event at an index or before
+  /// since which its answer is what it is.
+  /// - Parameters:
+  ///   - types: only these can change what is looked at.
+  ///   - view: what of a state the questions are about.
+  ///   - changed: which of the questions are answered otherwise.
+  ///   - isEnough: whether older ones are of interest no more.
+  func lastChanges<View, Question: Hashable>(
+    atOrBefore index: UInt64, types: Set<EventType>, of view: (Cluster) -> View,
+    where changed: (_ before: View, _ after: View) -> [Question],
+    until isEnough: ([Question: RecordedEvent]) -> Bool
+  ) throws -> [Question: RecordedEvent] {
+    var found: [Question: RecordedEvent] = [:]
     var end = min(index, head)
     var size: UInt64 = 64
-    while found.contains(where: { $0 == nil }),
-      let newest = try last(atOrBefore: end, types: Self.availabilityTypes)
-    {
+    while !isEnough(found), let newest = try last(atOrBefore: end, types: types) {
       end = newest.index
       let start = try blockStart(before: end, size: size)
       guard try knowsState(at: start - 1) else { break }
-      let inBlock = try changes(in: start...end, count: count, of: view, where: changed)
-      for question in found.indices where found[question] == nil {
-        found[question] = inBlock[question]
-      }
+      found.merge(
+        try changes(in: start...end, types: types, of: view, where: changed)
+      ) { newer, _ in newer }
       guard start > first else { break }
       end = start - 1
       size = min(size * 4, 16_384)
@@ -66,16 +81,16 @@ extension History {
   }
 
   /// For each question the last event of the range that changed its answer.
-  private func changes<View>(
-    in range: ClosedRange<UInt64>, count: Int, of view: (Cluster) -> View,
-    where changed: (_ before: View, _ after: View) -> [Int]
-  ) throws -> [RecordedEvent?] {
-    var found = [RecordedEvent?](repeating: nil, count: count)
+  private func changes<View, Question: Hashable>(
+    in range: ClosedRange<UInt64>, types: Set<EventType>, of view: (Cluster) -> View,
+    where changed: (_ before: View, _ after: View) -> [Question]
+  ) throws -> [Question: RecordedEvent] {
+    var found: [Question: RecordedEvent] = [:]
     var state = try state(at: range.lowerBound - 1)
     var before = view(state)
     try forEachEvent(from: range.lowerBound, through: range.upperBound) { recorded in
       try Self.apply(recorded, to: &state)
-      guard Self.availabilityTypes.contains(recorded.envelope.event.type) else { return true }
+      guard types.contains(recorded.envelope.event.type) else { return true }
       let after = view(state)
       for question in changed(before, after) { found[question] = recorded }
       before = after

@@ -154,8 +154,8 @@ package enum Selector: Hashable, Sendable {
       return found.index
     case .newest(let type):
       let types = EventType.allCases.filter { $0.name == type || $0.name.hasPrefix(type + ".") }
-      guard !types.isEmpty,
-        let found = try history.last(atOrBefore: history.head, types: Set(types))
+      if types.isEmpty { _ = try EventFilter.type(type) }
+      guard let found = try history.last(atOrBefore: history.head, types: Set(types))
       else { throw Unanswerable("no event here is of type \(quoted(type))") }
       return found.index
     }

@@ -14,7 +14,7 @@ extension Cluster {
   }
 
   /// Whether a node is called that, by name or id, or was before it went.
-  func knows(_ name: String) -> Bool {
+  package func knows(_ name: String) -> Bool {
     nodes.contains { $0.name == name || $0.id.description == name }
       || departed.contains { $0.name == name || $0.node.description == name }
   }

@@ -6,7 +6,6 @@ extension Why {
   /// - Parameter now: whether it has expired is told as of then.
   static func invitation(_ history: History, _ token: Token, now: Timestamp) throws -> Why {
     let name = "invitation \(token.id)"
-    func place(_ index: UInt64, _ time: Timestamp) -> String { "index \(index) (\(time.rfc3339))" }
     let uses =
       token.issued.uses == 0 ? "any number of uses" : counted(Int(token.issued.uses), "use")
     var verdict = [

@@ -28,19 +28,22 @@ struct Diff: AsyncParsableCommand {
     case (false, false):
       let past = try await origin.open()
       difference = try Difference(
-        past.history, past.index(Selector(typed: one)),
-        past.index(Selector(typed: other)))
+        past.history, past.index(Selector(typed: one)), past.index(Selector(typed: other)),
+        option: origin.words)
     case (true, true):
       let (a, b) = (try await whole(one), try await whole(other))
-      difference = try Difference(a.history, a.history.head, b.history, b.history.head)
+      difference = try Difference(
+        a.history, a.history.head, b.history, b.history.head, options: (words(one), words(other)))
     case (false, true):
       let (a, b) = (try await whole(origin.file), try await whole(other))
       difference = try Difference(
-        a.history, a.index(Selector(typed: one)), b.history, b.history.head)
+        a.history, a.index(Selector(typed: one)), b.history, b.history.head,
+        options: (origin.words, words(other)))
     case (true, false):
       let (a, b) = (try await whole(one), try await whole(origin.file))
       difference = try Difference(
-        a.history, a.history.head, b.history, b.index(Selector(typed: other)))
+        a.history, a.history.head, b.history, b.index(Selector(typed: other)),
+        options: (words(one), origin.words))
     }
     output.print(difference.text, difference.document)
     if exitCode, !difference.isEmpty { throw ExitCode(1) }
@@ -50,6 +53,9 @@ struct Diff: AsyncParsableCommand {
   private static func isPath(_ text: String) -> Bool {
     text.contains("/") || ((try? Selector(text)) == nil && LocalAgent.exists(text))
   }
+
+  /// What another command needs to read what lies at a path.
+  private func words(_ path: String) -> String { " --file \(shellQuoted(path))" }
 
   /// A history of which every hash was computed anew: one that is only read off the disk says
   /// nothing about the events beside it.

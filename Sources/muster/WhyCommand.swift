@@ -7,8 +7,8 @@ struct WhyCommand: AsyncParsableCommand {
     commandName: "why",
     abstract: "Say why: the events that led to how things are, by index.",
     discussion: """
-      Ask for ha, for endpoints, for a node by name, also for one that is gone, or for an \
-      invitation by its id, as token list has it: who issued it, and who joined with it.
+      Ask for ha, for endpoints, for policy, for a node by name, also for one that is gone, or for \
+      an invitation by its id, as token list has it: who issued it, and who joined with it.
       """)
 
   @OptionGroup var origin: HistoryOrigin
@@ -16,7 +16,7 @@ struct WhyCommand: AsyncParsableCommand {
   @OptionGroup var output: FindingFormat
   @Argument(
     help: ArgumentHelp(
-      "ha, endpoints, a node's name, or an invitation's id.", valueName: "question"))
+      "ha, endpoints, policy, a node's name, or an invitation's id.", valueName: "question"))
   var question: String
 
   func run() async throws {
@@ -25,7 +25,7 @@ struct WhyCommand: AsyncParsableCommand {
     let index = try moment.index(past)
     var why = try Why(
       history, question, at: index, now: moment.at == nil && origin.file == nil ? past.now : nil)
-    if moment.at == nil, ["ha", "high-availability"].contains(question),
+    if moment.at == nil, Why.isAboutAvailability(question),
       let seen = await past.availability()
     {
       why.add(isHigh: seen.isHigh, isQuorumHeld: seen.isQuorumHeld, by: seen.by)
