@@ -201,6 +201,24 @@ extension ProgramInTrouble {
       }
     }
 
+    @Test("A node that was removed is told that alone, and to leave")
+    func removed() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(2)
+        try await nodes[0].succeed("remove-node", "n2", "--force", "--reason", "sold")
+        for isRunning in [true, false] {
+          try await eventually("it knows") {
+            try await nodes[1].run("doctor", "--check", "ID-04").code == 1
+          }
+          if !isRunning { #expect(try await nodes[1].stop() == 0) }
+          let found = try await nodes[1].run("doctor", "-o", "json")
+          let diagnosis = try JSONDecoder().decode(Diagnosis.self, from: Data(found.out.utf8))
+          let wrong = diagnosis.findings.filter { ["fail", "warn"].contains($0.level) }.map(\.id)
+          #expect(Set(wrong).isSubset(of: ["MU-ID-04", "MU-SYS-01", "MU-DIR-06"]), "\(wrong)")
+        }
+      }
+    }
+
     @Test("A port that another program holds is named with that program")
     func port() async throws {
       try await onStage { stage in

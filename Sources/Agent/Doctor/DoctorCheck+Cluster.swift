@@ -78,6 +78,7 @@ extension DoctorCheck {
         fix: facts.muster("remove-node \(first.name)"))
     },
     DoctorCheck("HA-07", "a leader") { facts in
+      if facts.hasDeparted { return .skip("this node departed from its cluster") }
       guard let live = facts.live else { return .skip("the agent does not tell") }
       guard let leader = live.leader else {
         return .fail("no leader is known: nothing can be changed", fix: facts.muster("status"))
@@ -87,6 +88,7 @@ extension DoctorCheck {
         : .warn("\(leader) did not confirm its state in time", fix: facts.muster("health"))
     },
     DoctorCheck("HA-08", "nodes in contact") { facts in
+      if facts.hasDeparted { return .skip("this node departed from its cluster") }
       guard let live = facts.live else { return .skip("the agent does not tell") }
       // Of workers of MicroK8s, which have no agent, nothing can be heard; newcomers have a moment.
       let heard = live.nodes.filter {

@@ -12,7 +12,8 @@ extension DoctorCheck {
             fix: "sudo \(facts.muster("doctor"))")
         }
         return .fail(
-          "\(facts.directory) does not exist: no node was started here",
+          "\(facts.directory) does not exist: no node was started here, or --data-dir is not right;"
+            + " an agent begins a cluster of its own there",
           fix: facts.muster("agent"))
       }
       guard folder.kind == .folder else {
