@@ -11,6 +11,8 @@ package struct Difference: Sendable {
   /// Nil if a state is not known, and `unknown` says why.
   package var changes: [FactChange]?
   package var unknown: String?
+  /// One of the two is wrong, whatever the facts say.
+  package var contradiction: String?
   /// The events between the two, of one history or of two that are one.
   package var events: [EventLine] = []
   package var moreEvents: UInt64 = 0
@@ -46,13 +48,20 @@ package struct Difference: Sendable {
         ? tell(one, after: b, through: a, options.0)
         : tell(other, after: a, through: b, options.1)
     }
-    if a == b, let common = fork.common, a <= common {
+    let isSame = a == b && fork.common.map { a <= $0 } ?? false
+    guard try !isSame || one.knowsState(at: a) && other.knowsState(at: b) else {
       changes = []
-    } else {
-      try compare(
-        Self.facts(one, a, or: other, through: fork.common),
-        Self.facts(other, b, or: one, through: fork.common),
-        one.knowsState(at: a) ? other : one)
+      return
+    }
+    try compare(
+      Self.facts(one, a, or: other, through: fork.common),
+      Self.facts(other, b, or: one, through: fork.common),
+      one.knowsState(at: a) ? other : one)
+    // Of the same events only a stored state can make something else.
+    if isSame, try one.state(at: a) != other.state(at: b) {
+      contradiction =
+        "WRONG: these are the same events, so a state that one of the two logs stores is not what "
+        + "its events make: muster verify\(options.0), muster verify\(options.1)"
     }
   }
 
@@ -92,13 +101,14 @@ package struct Difference: Sendable {
 
   /// Whether nothing differs, as far as is known.
   package var isEmpty: Bool {
-    changes?.isEmpty == true && (fork.map { $0.since == nil } ?? true)
+    changes?.isEmpty == true && contradiction == nil && (fork.map { $0.since == nil } ?? true)
   }
 
   package var text: String {
     var text = "--- \(from.name) at \(from.index)\n+++ \(to.name) at \(to.index)\n"
     if let fork { text += fork.text }
     if let unknown { text += unknown + "\n" }
+    if let contradiction { text += contradiction + "\n" }
     if let changes {
       text += changes.isEmpty ? "no fact differs\n" : ""
       text += changes.map { EventText.printable($0.text) + "\n" }.joined()
@@ -117,6 +127,7 @@ package struct Difference: Sendable {
       ("to", .object([("source", .text(to.name)), ("index", .number(to.index))])),
       ("same", changes == nil ? .null : .truth(isEmpty)),
       ("changes", changes.map { .list($0.map(\.document)) } ?? .null), ("unknown", .text(unknown)),
+      ("contradiction", .text(contradiction)),
       ("events", .list(events.map(\.document))), ("moreEvents", .number(moreEvents)),
       ("fork", fork?.document ?? .null),
     ])

@@ -121,6 +121,12 @@ import Testing
     let bad = try Rebuild(History(source))
     #expect(bad.difference?.contains("index 13") == true)
     #expect(bad.difference?.contains("agreed at index 12") == true)
+    // Two logs of the same events, by hash: what they come to is looked at nevertheless.
+    let differs = try Difference(History(source), 13, story.history, 13)
+    #expect(!differs.isEmpty && differs.text.contains("WRONG"), "\(differs.text)")
+    #expect(differs.changes?.contains { $0.path == "nodes.n1.suspectedSince" } == true)
+    let same = try Difference(History(story.source), 13, story.history, 13)
+    #expect(same.isEmpty && same.contradiction == nil)
 
     var other = try Rebuild(story.history)
     let live = ProjectionDigests(
