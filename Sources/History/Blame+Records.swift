@@ -28,8 +28,9 @@ extension Told {
       self.init(
         node: told.node, endpoints: told.endpoints, version: told.version,
         isReady: told.apiserverReady)
+    // A worker has no API server that could be ready.
     case .nodePromoted(let promoted):
-      self.init(node: promoted.node, endpoints: promoted.endpoints)
+      self.init(node: promoted.node, endpoints: promoted.endpoints, isReady: false)
     case .nodeDemoted(let demoted):
       self.init(node: demoted.node, endpoints: demoted.endpoints, isReady: false)
     case .nodeLeft(let left): self.init(node: left.node, isReady: false)
@@ -61,7 +62,7 @@ extension Told {
       if let endpoints, (endpoints.apiserver == nil) != (there.apiserver == nil) {
         false
       } else {
-        isReady.map { $0 == now.apiserverReady } ?? (endpoints == nil ? nil : true)
+        isReady.map { $0 == now.apiserverReady }
       }
     }
   }

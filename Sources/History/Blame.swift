@@ -93,7 +93,7 @@ private enum Matter: CaseIterable {
   var types: Set<EventType> {
     switch self {
     case .role: RecordedEvent.assigning
-    case .suspicion: [.nodeSuspected, .nodeRecovered, .nodeDemoted]
+    case .suspicion: [.nodeSuspected, .nodeRecovered, .nodeDemoted, .nodeLeft]
     case .loss: [.replicaLost, .replicaRefetched, .nodeDemoted]
     }
   }
@@ -234,6 +234,8 @@ private struct OriginSearch {
   private func answered() throws -> [Question: UInt64] {
     var open = questions
     var answers: [Question: UInt64] = [:]
+    // What ended by the way, if it was so.
+    var ends: [Question: UInt64] = [:]
     let types = Set(open.map(\.matter)).reduce(into: Set()) { $0.formUnion($1.types) }
     guard !open.isEmpty else { return [:] }
     try history.backwards(from: index, types: types) { events in
@@ -241,9 +243,17 @@ private struct OriginSearch {
         for matter in Matter.allCases where matter.types.contains(recorded.envelope.event.type) {
           for node in recorded.envelope.event.nodes {
             let question = Question(matter: matter, node: node)
-            guard matter != .role || recorded.assigns(node), open.remove(question) != nil
+            guard open.contains(question), matter != .role || recorded.assigns(node)
             else { continue }
-            answers[question] = recorded.index
+            switch recorded.envelope.event.type {
+            case .nodeDemoted, .nodeLeft: ends[question] = recorded.index
+            case .nodeSuspected, .replicaLost:
+              answers[question] = ends[question] ?? recorded.index
+              open.remove(question)
+            default:
+              answers[question] = recorded.index
+              open.remove(question)
+            }
           }
         }
       }

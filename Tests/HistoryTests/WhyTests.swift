@@ -40,6 +40,28 @@ struct WhyTests {
     return story
   }
 
+  /// Roles change besides: n6 becomes a control-plane node, n2 a worker while it is suspected and a
+  /// control-plane node again; n6 leaves while it is suspected.
+  private func turned() throws -> Story {
+    var story = try story()
+    try story.ask(
+      .changeRole(
+        .init(target: "n6", role: .controlPlane, endpoints: record(6, .controlPlane).endpoints)))
+    try story.keepRoles()
+    try story.refresh(6, isReady: true)
+    story.append(.nodeSuspected(NodeSuspected(node: NodeID(2))))
+    try story.ask(.changeRole(.init(target: "n2", role: .worker)))
+    try story.keepRoles()
+    try story.ask(
+      .changeRole(
+        .init(target: "n2", role: .controlPlane, endpoints: record(2).endpoints)))
+    try story.keepRoles()
+    story.append(.nodeSuspected(NodeSuspected(node: NodeID(6))))
+    try story.ask(.leave(NodeID(6)), actor: "root@n6")
+    try story.keepRoles()
+    return story
+  }
+
   private func chain(
     _ story: Story, _ question: String, at index: UInt64? = nil
   ) throws -> [(index: UInt64, words: [Substring])] {
@@ -67,7 +89,10 @@ struct WhyTests {
 
   @Test("Why endpoints names for each API server the event since which it is listed, or is not")
   func listing() throws {
-    let story = try story()
+    for story in [try story(), try turned()] { try listing(story) }
+  }
+
+  private func listing(_ story: Story) throws {
     for state in story.states where state.isFormed {
       let chain = try chain(story, "endpoints", at: state.lastIndex)
       for (index, words) in chain {
@@ -91,6 +116,11 @@ struct WhyTests {
           "\(words) \(since) at \(state.lastIndex)")
       }
     }
+  }
+
+  @Test("Why endpoints names no worker, and those who are gone by what took them off the list")
+  func offTheList() throws {
+    let story = try story()
     let text = try Why(story.history, "endpoints", at: story.history.head).text
     #expect(!text.contains("n4") && !text.contains("n5"), "\(text)")
     let suspected = try last(.nodeSuspected, story)
@@ -103,7 +133,7 @@ struct WhyTests {
 
   @Test("Who is there to vote changes with nodes of the control plane alone")
   func voting() throws {
-    let story = try story()
+    let story = try turned()
     var told = 0
     for state in story.states where state.isFormed {
       for question in ["ha", "n1", "n2", "n3"] where question == "ha" || state.knows(question) {
@@ -144,7 +174,7 @@ struct WhyTests {
 
   @Test("Every fact goes back to the event that last changed its value")
   func blame() throws {
-    for story in [try story(), try Story.life()] {
+    for story in [try story(), try turned(), try Story.life()] {
       var story = story
       try story.goOn()
       let facts = story.states.map { Facts($0) }
