@@ -36,7 +36,7 @@ extension History {
   ) throws -> [RecordedEvent?] {
     let found = try lastChanges(
       atOrBefore: index, types: Self.availabilityTypes, of: view, where: changed,
-      until: { $0.count == count })
+      until: { found, _ in found.count == count })
     return (0..<count).map { found[$0] }
   }
 
@@ -46,16 +46,16 @@ extension History {
   ///   - types: only these can change what is looked at.
   ///   - view: what of a state the questions are about.
   ///   - changed: which of the questions are answered otherwise.
-  ///   - isEnough: whether older ones are of interest no more.
+  ///   - isEnough: whether older ones are of interest no more, and all are found after an index.
   func lastChanges<View, Question: Hashable>(
     atOrBefore index: UInt64, types: Set<EventType>, of view: (Cluster) -> View,
     where changed: (_ before: View, _ after: View) -> [Question],
-    until isEnough: ([Question: RecordedEvent]) -> Bool
+    until isEnough: ([Question: RecordedEvent], _ after: UInt64) -> Bool
   ) throws -> [Question: RecordedEvent] {
     var found: [Question: RecordedEvent] = [:]
     var end = min(index, head)
     var size: UInt64 = 64
-    while !isEnough(found), let newest = try last(atOrBefore: end, types: types) {
+    while !isEnough(found, end), let newest = try last(atOrBefore: end, types: types) {
       end = newest.index
       let start = try blockStart(before: end, size: size)
       guard try knowsState(at: start - 1) else { break }

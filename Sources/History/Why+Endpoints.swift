@@ -63,12 +63,13 @@ extension Why {
     }
   }
 
-  fileprivate static let goneTold = 3
+  /// So many are told, if so many events or fewer ago.
+  fileprivate static let (goneTold, goneWithin): (Int, UInt64) = (3, 20_000)
 }
 
 extension History {
   /// For each control-plane node of a state the event since which its API server is listed, or is
-  /// not; nil if it never was. Others that were listed are told as well, the newest for certain.
+  /// not; nil if it never was. Others that were listed are told as well, if that is not long ago.
   fileprivate func listingOrigins(_ state: Cluster) throws -> [NodeID: UInt64] {
     let here = Set(state.controlPlane.map(\.id))
     let gone = min(Why.goneTold, state.departed.count)
@@ -78,8 +79,9 @@ extension History {
       where: { before, after in
         before == after ? [] : Array(Set(before).symmetricDifference(after))
       },
-      until: { found in
-        found.count >= here.count + gone && here.allSatisfy { found[$0] != nil }
+      until: { found, index in
+        here.allSatisfy { found[$0] != nil }
+          && (found.count >= here.count + gone || index + Why.goneWithin < state.lastIndex)
       }
     ).mapValues(\.index)
   }
@@ -89,7 +91,7 @@ extension History {
     try lastChanges(
       atOrBefore: state.endpointIndex, types: Self.listingTypes,
       of: { EndpointList($0).apiservers }, where: { $0 == $1 ? [] : [0] },
-      until: { !$0.isEmpty }
+      until: { found, _ in !found.isEmpty }
     )[0]?.index ?? state.endpointIndex
   }
 
