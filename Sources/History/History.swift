@@ -3,10 +3,12 @@
 // fold of its own would one day say something else. Memory is flat in the length of the log: events
 // are handed out as they are read and nothing is kept but two states.
 
+import Dispatch
 import EventLog
 package import Membership
 package import Raft
 import Schema
+import Synchronization
 
 /// Why history cannot be read on: what the log holds is not history as this program knows it.
 package struct HistoryFault: Error, Sendable, CustomStringConvertible {
@@ -123,19 +125,43 @@ package struct History: Sendable {
     var size: UInt64 = 64
     while end >= first, end > 0 {
       let start = max(first, end >= size ? end - size + 1 : 1)
-      var events: [RecordedEvent] = []
-      try source.forEach(from: start, through: end) { entry in
-        if !types.isEmpty, let type = Envelope.type(encoded: entry.payload), !types.contains(type) {
-          return true
-        }
-        let recorded = try Self.event(entry)
-        if types.isEmpty || types.contains(recorded.envelope.event.type) { events.append(recorded) }
-        return true
-      }
-      guard try body(events) else { return }
+      guard try body(block(start...end, types)) else { return }
       end = start - 1
       size = min(size * 2, 16_384)
     }
+  }
+
+  /// Reads a block; the parts of a large one beside one another.
+  private func block(
+    _ range: ClosedRange<UInt64>, _ types: Set<EventType>
+  ) throws -> [RecordedEvent] {
+    let parts = range.count < 8192 ? 1 : 4
+    let length = UInt64((range.count + parts - 1) / parts)
+    let found = Mutex([Result<[RecordedEvent], any Error>?](repeating: nil, count: parts))
+    DispatchQueue.concurrentPerform(iterations: parts) { part in
+      let start = range.lowerBound + UInt64(part) * length
+      let result = Result {
+        try events(from: start, through: min(start + length - 1, range.upperBound), types)
+      }
+      found.withLock { $0[part] = result }
+    }
+    return try found.withLock { $0 }.flatMap { try $0?.get() ?? [] }
+  }
+
+  private func events(
+    from start: UInt64, through end: UInt64, _ types: Set<EventType>
+  ) throws -> [RecordedEvent] {
+    var events: [RecordedEvent] = []
+    guard start <= end else { return events }
+    try source.forEach(from: start, through: end) { entry in
+      if !types.isEmpty, let type = Envelope.type(encoded: entry.payload), !types.contains(type) {
+        return true
+      }
+      let recorded = try Self.event(entry)
+      if types.isEmpty || types.contains(recorded.envelope.event.type) { events.append(recorded) }
+      return true
+    }
+    return events
   }
 
   // MARK: States

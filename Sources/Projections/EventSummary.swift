@@ -139,8 +139,22 @@ private struct Words {
   private func refresh(_ event: EndpointRefreshed) -> String {
     var parts: [String] = []
     let old = before.node(event.node)
-    if old?.record.endpoints != event.endpoints {
-      parts.append("now at \(event.endpoints.cluster)")
+    let (there, now) = (old?.record.endpoints, event.endpoints)
+    if there?.cluster != now.cluster {
+      parts.append("now at \(now.cluster)")
+    } else {
+      if there?.datastore != now.datastore, let address = now.datastore {
+        parts.append("datastore now at \(address)")
+      }
+      if there?.apiserver != now.apiserver, let address = now.apiserver {
+        parts.append("api server now at \(address)")
+      }
+      if there?.extra != now.extra {
+        parts.append(
+          now.extra.isEmpty
+            ? "no further address any more"
+            : "further addresses \(now.extra.map(\.description).joined(separator: " "))")
+      }
     }
     if old?.apiserverReady != event.apiserverReady {
       parts.append("api server \(event.apiserverReady ? "ready" : "not ready")")

@@ -1,6 +1,7 @@
 import Agent
 import ArgumentParser
 import History
+import Membership
 
 struct Bisect: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -8,8 +9,8 @@ struct Bisect: AsyncParsableCommand {
     abstract: "Find the first event after which something is otherwise.",
     discussion: """
       The condition is one of facts, like ha.canLose>=1 or nodes.n2.datastoreRole=voter (muster \
-      blame lists them), or a program that gets the facts as JSON on its standard input and exits \
-      0 if it holds, 1 if not, 125 if that cannot be told.
+      blame lists them), or a program that gets the facts as JSON on its standard input, with the \
+      index in MUSTER_INDEX, and exits 0 if it holds, 1 if not, 125 if that cannot be told.
       """)
 
   @OptionGroup var origin: HistoryOrigin
@@ -42,7 +43,9 @@ struct Bisect: AsyncParsableCommand {
       history, low...high, condition: expect ?? run ?? "", scan: scan
     ) { cluster in
       if let expectation { return expectation.holds(cluster) ? .holds : .fails }
-      switch try Script.run(run ?? "", input: Facts(cluster).document.json) {
+      switch try Script.run(
+        run ?? "", at: cluster.lastIndex, input: Facts(cluster).document.json)
+      {
       case 0: return .holds
       case 125: return .skip
       case 1...124: return .fails

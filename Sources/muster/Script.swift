@@ -8,11 +8,11 @@ import FoundationEssentials
 #endif
 
 enum Script {
-  /// Runs a program to its end with a text on its standard input; what it prints goes to standard
-  /// error.
+  /// Runs a program to its end with a text on its standard input and the index that it is about as
+  /// `MUSTER_INDEX`; what it prints goes to standard error.
   /// - Returns: its exit code; 128 and the signal if one ended it.
   /// - Throws: `Failure` if it cannot be started.
-  static func run(_ path: String, input: String) throws -> Int32 {
+  static func run(_ path: String, at index: UInt64, input: String) throws -> Int32 {
     let file = FileManager.default.temporaryDirectory.appending(
       path: "muster-bisect-\(getpid()).json")
     try Data(input.utf8).write(to: file)
@@ -25,6 +25,7 @@ enum Script {
     var child: pid_t = 0
     let name = strdup(path)
     defer { free(name) }
+    setenv("MUSTER_INDEX", "\(index)", 1)
     let code = posix_spawnp(&child, path, &actions, nil, [name, nil], environ)
     guard code == 0 else {
       throw Failure("cannot run \(path): \(String(cString: strerror(code)))", exitCode: 1)

@@ -133,6 +133,20 @@ extension Program {
       }
     }
 
+    @Test("A program of the user's judges moments: it is told their facts and their index")
+    func judged() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        let script = stage.folder.appendingPathComponent("judge")
+        let words = "#!/bin/sh\ngrep -q cluster.formed || exit 2\n[ $MUSTER_INDEX -lt 3 ]\n"
+        try words.write(to: script, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes(
+          [.posixPermissions: 0o755], ofItemAtPath: script.path)
+        let found = try await node.succeed("bisect", "--run", script.path)
+        #expect(found.contains("ceases to hold at index 3"), "\(found)")
+      }
+    }
+
     @Test("At night: moments, names and invitations are understood, or what was meant is said")
     func atNight() async throws {
       try await onStage { stage in

@@ -89,4 +89,29 @@ import Testing
       #expect(effect == "n2 leads in term \(term)" + (words.map { " · \($0)" } ?? ""))
     }
   }
+
+  @Test("Of a node's addresses those are told that are new")
+  func addresses() throws {
+    var stage = Scenery(controlPlane: 1)
+    let record = try #require(stage.cluster.node(NodeID(1))).record
+    var endpoints = record.endpoints
+    func effect(_ change: (inout Endpoints) -> Void) throws -> String {
+      change(&endpoints)
+      stage.append(
+        .endpointRefreshed(
+          EndpointRefreshed(
+            node: record.id, endpoints: endpoints, apiserverReady: true, version: record.version)))
+      let (recorded, before, after) = try #require(stage.log.last)
+      return EventSummary(recorded, before: before, after: after).effect
+    }
+    #expect(
+      try effect { $0.extra = [address("10.9.0.1:25000")] }
+        == "n1 further addresses 10.9.0.1:25000")
+    #expect(try effect { $0.extra = [] } == "n1 no further address any more")
+    #expect(
+      try effect { $0.apiserver = address("10.0.0.1:6443") } == "n1 api server now at 10.0.0.1:6443"
+    )
+    #expect(
+      try effect { $0.cluster = address("10.0.0.7:25000") } == "n1 now at 10.0.0.7:25000")
+  }
 }

@@ -222,8 +222,8 @@ package struct LocalJoin: Codable, Sendable {
 /// `POST /v1/node/leave` on the local socket.
 package struct LocalLeave: Codable, Sendable {
   package var local: Bool
-  /// Take back a leave that waits.
-  package var cancel: Bool
+  /// Take back a leave that waits; an earlier version does not say.
+  package var cancel: Bool?
   package var timeoutSeconds: Double
 
   package init(local: Bool, cancel: Bool = false, timeoutSeconds: Double) {

@@ -48,7 +48,7 @@ extension Daemon {
         command: CommandID.drawn().description, cluster: file.cluster, departed: false,
         actor: actor)
     let name = settings.name
-    if wish.cancel { return try takeBack(intent, report) }
+    if wish.cancel == true { return try takeBack(intent, report) }
     switch mode {
     case .starting:
       guard intent.departed else {

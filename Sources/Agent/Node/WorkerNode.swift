@@ -195,6 +195,7 @@ final class WorkerNode: Sendable {
         // The one who was asked fell ill: another one is.
         if error is CancellationError {
           wait = 0
+          try? await Task.sleep(for: .milliseconds(50))
           continue
         }
         failures += 1
