@@ -83,6 +83,10 @@ extension Replica {
     core(.abstain(false))
     effects.isSettled = true
     effects.knownBoot = standing.knownBoot
+    tellRefetched(at: index)
+  }
+
+  mutating func tellRefetched(at index: UInt64) {
     tell(.refetchReplica(ReplicaRefetched(node: options.node, index: index)), 2)
   }
 

@@ -108,6 +108,10 @@ package struct Replica: Sendable {
       doubt(.lost(acknowledged: own.acknowledged))
     }
     if let index = options.lostUpTo { doubt(.lost(acknowledged: index)) }
+    // The start before this one may have had everything again, and ended before it could say so.
+    if standing.doubt == nil, cluster.node(node)?.lostSince != nil {
+      tellRefetched(at: cluster.lastIndex)
+    }
   }
 
   /// Whether this node is the only voter: it may campaign at once.

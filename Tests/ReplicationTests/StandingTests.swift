@@ -104,6 +104,23 @@ struct StandingTests {
     #expect(bench.settled[2])
   }
 
+  @Test("What ended before it could say that it has everything again says so when it starts")
+  func saysItLater() {
+    let bench = Bench(3)
+    let lost = ReplicaLost(node: bench.ids[2], acknowledged: 9, found: 5, boot: 1)
+    bench.ask(0, .loseReplica(lost))
+    bench.settle()
+    func isLost() -> Bool {
+      bench.replicas[0].cluster.node(bench.ids[2])?.lostSince != nil
+    }
+    #expect(isLost())
+    bench.restart(2)
+    bench.link(0, 2)
+    bench.link(1, 2)
+    for _ in 0..<20 where isLost() { bench.advance(100_000_000) }
+    #expect(!isLost() && !bench.abstains(2))
+  }
+
   @Test("What is remembered of peers outlives those who remember")
   func memoryIsKept() {
     let bench = rolledBack()
