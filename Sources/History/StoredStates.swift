@@ -54,7 +54,7 @@ package struct StoredStates: Sendable {
   package init(after newest: Checkpoint? = nil, kept: UInt64 = 0) {
     self.newest = newest.map { ($0.index, $0.bytes.count) }
     last = self.newest ?? (kept > 0 ? (kept, 0) : nil)
-    spent = kept * Self.share
+    spent = min(kept, .max / Self.share) * Self.share
   }
 
   /// Whether the state at that index should be stored.
@@ -85,7 +85,7 @@ package struct StoredStates: Sendable {
 
   /// What is kept of a state; nil if not enough events came for it.
   private mutating func kept(_ state: PackedState) -> [UInt8]? {
-    let room = state.index * Self.share - spent
+    let room = state.index * Self.share - min(spent, state.index * Self.share)
     // Where there is no room for a new base yet, the old one serves on.
     for bases in [Array(bases.prefix { $0.told < $0.bytes }), bases] {
       let bytes =

@@ -45,9 +45,9 @@ package struct BaseState: Sendable {
 /// sum of that number and of what they stand for, so that no flipped bit goes unseen:
 ///
 ///     0  the packed state                                             sum (8)
-///     1  index of its base, a state stored as 0 or 1, then in turn: a  sum (8)
-///        count of bytes and the bytes, a place in the packed base and
-///        a count from there
+///     1  index of its base, a state stored as 0 or 1, then in turn:   sum (8)
+///        a count of bytes and the bytes, a place in the packed base
+///        and a count from there
 ///     2  the packed state and the commands                            sum (8)
 package enum StoredState {
   private enum Kind {

@@ -176,5 +176,13 @@ struct StoredStatesTests {
     let states = StoredStates(after: Checkpoint(index: 70_000, bytes: []), kept: 69_000)
     #expect(!states.isDue(at: 70_001))
     #expect(states.isDue(at: 70_000 + StoredStates.spacing))
+    // Where the table names an index that cannot be, nothing more is kept, and nothing else is lost.
+    for kept in [90_000, UInt64.max] {
+      var odd = StoredStates(after: Checkpoint(index: 70_000, bytes: []), kept: kept)
+      let writes = odd.store(
+        Cluster(
+          id: ClusterID(7), incarnation: 1, formed: Timestamp(milliseconds: 0), lastIndex: 80_000))
+      #expect(writes.kept == nil && writes.newest?.index == 80_000)
+    }
   }
 }

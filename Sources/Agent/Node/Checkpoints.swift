@@ -5,6 +5,7 @@ import History
 import Membership
 import NIOCore
 import NIOPosix
+import Raft
 
 /// Confined to the replica's loop.
 final class Checkpoints {
@@ -17,8 +18,9 @@ final class Checkpoints {
   init(log: EventLog, loop: any EventLoop, restored: Checkpoint?) {
     self.log = log
     self.loop = loop
-    // Where the last one kept stands cannot be read: then the next one is kept a little early.
-    let kept = (try? log.checkpointIndex(atOrBefore: .max)) ?? nil
+    // Where the last one kept stands cannot be read: then the next one is kept a little early. One
+    // that is not of this log, on a damaged page, does not count.
+    let kept = (try? log.checkpointIndex(atOrBefore: log.hardState.commit)) ?? nil
     states = StoredStates(after: restored, kept: kept ?? 0)
   }
 
