@@ -35,12 +35,19 @@ struct StoredStatesTests {
     return story
   }
 
-  @Test("From a log made of a history, any state is what the events made it")
-  func near() throws {
-    let story = try story(9_000)
+  /// Makes a log of that story and lends its folder.
+  private func inLog(of count: Int, _ body: (Story, String) throws -> Void) throws {
+    let story = try story(count)
     try inFolder { folder in
       let path = folder.appending(path: "log").path
       try story.history.restore(to: path)
+      try body(story, path)
+    }
+  }
+
+  @Test("From a log made of a history, any state is what the events made it")
+  func near() throws {
+    try inLog(of: 9_000) { story, path in
       let log = try EventLog.open(directory: path, mode: .readOnly)
       defer { log.close() }
       let source = LogSource(log)
@@ -73,10 +80,7 @@ struct StoredStatesTests {
 
   @Test("A stored state that cannot be read costs time and nothing else")
   func damaged() throws {
-    let story = try story(5_000)
-    try inFolder { folder in
-      let path = folder.appending(path: "log").path
-      try story.history.restore(to: path)
+    try inLog(of: 5_000) { story, path in
       let log = try EventLog.open(directory: path, mode: .readWrite)
       let whole = try #require(try log.lastCheckpoint(atOrBefore: 2_500))
       var bytes = whole.bytes
@@ -99,11 +103,8 @@ struct StoredStatesTests {
 
   @Test("A key that changed in the tables costs time or an answer, and never gives a wrong one")
   func keys() throws {
-    let story = try story(9_000)
-    try inFolder { folder in
-      let path = folder.appending(path: "log").path
-      try story.history.restore(to: path)
-      let file = folder.appending(path: "log/data.mdb")
+    try inLog(of: 9_000) { story, path in
+      let file = URL(filePath: path).appending(path: "data.mdb")
       let sound = try Data(contentsOf: file)
       var right = 0
       for index in [2_000, 4_000, 8_000] as [UInt64] {
@@ -176,7 +177,7 @@ struct StoredStatesTests {
     let states = StoredStates(after: Checkpoint(index: 70_000, bytes: []), kept: 69_000)
     #expect(!states.isDue(at: 70_001))
     #expect(states.isDue(at: 70_000 + StoredStates.spacing))
-    // Where the table names an index that cannot be, nothing more is kept, and nothing else is lost.
+    // Where the table names an index that cannot be, nothing more is kept and nothing else lost.
     for kept in [90_000, UInt64.max] {
       var odd = StoredStates(after: Checkpoint(index: 70_000, bytes: []), kept: kept)
       let writes = odd.store(
