@@ -4,7 +4,7 @@
 package import EventLog
 package import Membership
 package import Raft
-import Schema
+package import Schema
 
 /// Entries in order, from one place. What it hands out is committed.
 package protocol HistorySource: Sendable {
@@ -39,6 +39,9 @@ package protocol HistorySource: Sendable {
 
   /// The last stored state at that index or before, without commands; nil if there is none.
   func checkpoint(atOrBefore index: UInt64) throws -> Cluster?
+
+  /// Whether exactly that is stored at its index; false also if it takes reading to say so.
+  func stores(_ state: PackedState) throws -> Bool
 
   /// The state that a start goes on from, with its commands; nil if there is none.
   func newest() throws -> Cluster?
@@ -122,6 +125,13 @@ package struct LogSource: HistorySource {
     (try? log.lastCheckpoint(atOrBefore: index)) ?? nil
   }
 
+  package func stores(_ state: PackedState) throws -> Bool {
+    guard let stored = kept(atOrBefore: state.index), stored.index == state.index,
+      let bases = bases(of: stored)
+    else { return false }
+    return (try? StoredState.tells(state, stored.bytes, bases: bases)) ?? false
+  }
+
   package func newest() -> Cluster? { read(newest: true) }
 
   private func read(newest commands: Bool) -> Cluster? {
@@ -133,6 +143,11 @@ package struct LogSource: HistorySource {
   }
 
   private func read(_ stored: Checkpoint) -> Cluster? {
+    bases(of: stored).flatMap { try? StoredState.read(stored.bytes, bases: $0) }
+  }
+
+  /// What it takes to read a stored state; nil if that is not there.
+  private func bases(of stored: Checkpoint) -> [[UInt8]]? {
     var (bases, below): ([[UInt8]], Checkpoint) = ([], stored)
     while let index = (try? StoredState.base(of: below.bytes)) ?? nil {
       guard index < below.index, let base = kept(atOrBefore: index), base.index == index
@@ -140,11 +155,13 @@ package struct LogSource: HistorySource {
       bases.append(base.bytes)
       below = base
     }
-    return try? StoredState.read(stored.bytes, bases: bases)
+    return bases
   }
 }
 
 extension HistorySource {
+  package func stores(_ state: PackedState) throws -> Bool { false }
+
   /// The same without the hashes.
   package func forEach(
     from first: UInt64, through last: UInt64, _ body: (Entry) throws -> Bool

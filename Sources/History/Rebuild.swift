@@ -6,6 +6,7 @@
 import EventLog
 package import Membership
 import Raft
+import Schema
 
 /// A history folded from its beginning.
 package struct Rebuild: Sendable {
@@ -43,14 +44,12 @@ package struct Rebuild: Sendable {
       if recorded.index == stored.first {
         stored.removeFirst()
         // One that cannot be read is passed over by all who look.
-        guard let kept = try source.checkpoint(atOrBefore: recorded.index),
-          kept.lastIndex == recorded.index
-        else {
+        guard let agrees = try Self.agrees(state, source) else {
           unreadable += 1
           return true
         }
         let isNewest = newest?.lastIndex == recorded.index && state.remembersCommands
-        if kept != state.withoutCommands || isNewest && newest != state {
+        if !agrees || isNewest && newest != state {
           difference =
             "the state stored at index \(recorded.index) is not what its events make; "
             + "they agreed at index \(agreed)"
@@ -71,6 +70,15 @@ package struct Rebuild: Sendable {
     unreadableStates = unreadable
     digests = ProjectionDigests(state)
     self.state = state
+  }
+
+  /// Whether the state is the one that is stored at its index; nil if that cannot be read.
+  private static func agrees(_ state: Cluster, _ source: any HistorySource) throws -> Bool? {
+    if try source.stores(state.packed()) { return true }
+    guard let stored = try source.checkpoint(atOrBefore: state.lastIndex),
+      stored.lastIndex == state.lastIndex
+    else { return nil }
+    return stored == state.withoutCommands
   }
 
   /// Of stored states that could not be read; nil if all could.

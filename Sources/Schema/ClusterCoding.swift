@@ -312,18 +312,19 @@ extension PackedReader {
     }
     guard let uses = UInt32(exactly: try number()) else { throw invalid("has too many uses") }
     let expires = try flag() ? try time() : nil
-    var token = Token(
-      issued: TokenIssued(id: id, secrets: secrets, uses: uses, expires: expires),
-      index: try number(), time: try time(), actor: try text())
+    let (index, time, actor) = (try number(), try time(), try text())
+    var redemptions: [Token.Redemption] = []
     for _ in 0..<(try count()) {
-      token.redemptions.append(
+      redemptions.append(
         .init(
-          node: NodeID(try fixed()), name: try text(), index: try number(), time: try time()))
+          node: NodeID(try fixed()), name: try text(), index: try number(), time: try self.time()))
     }
-    if try flag() {
-      token.revocation = .init(index: try number(), time: try time(), actor: try text())
-    }
-    return token
+    let revocation =
+      try flag()
+      ? Token.Revocation(index: try number(), time: try self.time(), actor: try text()) : nil
+    return Token(
+      issued: TokenIssued(id: id, secrets: secrets, uses: uses, expires: expires),
+      index: index, time: time, actor: actor, redemptions: redemptions, revocation: revocation)
   }
 
   fileprivate mutating func joint() throws(Malformed) -> JointRoles {

@@ -5,44 +5,71 @@ import Membership
 
 /// Writes values one after the other.
 struct PackedWriter {
-  private(set) var bytes: [UInt8] = []
+  /// What is put, and room for more: to append one byte at a time takes several times as long.
+  private var room: [UInt8] = []
+  private var count = 0
   /// Where records begin.
   private(set) var starts: [Int] = []
 
+  var bytes: [UInt8] { Array(room.prefix(count)) }
+
   /// What is put from here on may be told apart from what was put before.
-  mutating func beginRecord() { starts.append(bytes.count) }
+  mutating func beginRecord() { starts.append(count) }
+
+  private mutating func reserve(_ more: Int) {
+    guard room.count - count < more else { return }
+    room.append(contentsOf: repeatElement(0, count: max(room.count, more, 256)))
+  }
 
   /// Seven bits a byte, the lowest first.
   mutating func put(_ value: UInt64) {
-    var rest = value
+    reserve(10)
+    var (rest, end) = (value, count)
+    var span = room.mutableSpan
     while rest >= 0x80 {
-      bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+      span[end] = UInt8(truncatingIfNeeded: rest) | 0x80
+      end += 1
       rest >>= 7
     }
-    bytes.append(UInt8(truncatingIfNeeded: rest))
+    span[end] = UInt8(truncatingIfNeeded: rest)
+    count = end + 1
   }
 
   mutating func put(_ value: Int) { put(UInt64(value)) }
 
-  mutating func put(_ value: Bool) { bytes.append(value ? 1 : 0) }
+  mutating func put(_ value: Bool) { put(value ? 1 : 0 as UInt64) }
 
   /// 8 bytes: for numbers that are random, or negative.
   mutating func putFixed(_ value: UInt64) {
-    for shift in stride(from: UInt64(0), to: 64, by: 8) {
-      bytes.append(UInt8(truncatingIfNeeded: value >> shift))
-    }
+    reserve(8)
+    let start = count
+    var span = room.mutableSpan
+    var bytes = span.mutableBytes
+    bytes.storeBytes(of: value.littleEndian, toByteOffset: start, as: UInt64.self)
+    count = start + 8
   }
 
   mutating func put(_ time: Timestamp) { putFixed(UInt64(bitPattern: time.milliseconds)) }
 
   mutating func put(_ text: String) {
-    put(text.utf8.count)
-    bytes.append(contentsOf: text.utf8)
+    let utf8 = text.utf8.span
+    put(utf8.count)
+    reserve(utf8.count)
+    let start = count
+    var span = room.mutableSpan
+    for place in utf8.indices { span[start + place] = utf8[place] }
+    count = start + utf8.count
   }
 
-  mutating func put(raw more: ArraySlice<UInt8>) { bytes.append(contentsOf: more) }
+  mutating func put(raw more: ArraySlice<UInt8>) {
+    reserve(more.count)
+    room.replaceSubrange(count..<count + more.count, with: more)
+    count += more.count
+  }
 
-  mutating func put(_ digest: Digest) { bytes.append(contentsOf: digest.bytes) }
+  mutating func put(_ digest: Digest) {
+    for word in digest.words.indices { putFixed(digest.words[word].byteSwapped) }
+  }
 
   mutating func put<Value>(_ value: Value?, _ body: (inout PackedWriter, Value) -> Void) {
     put(value != nil)
@@ -73,6 +100,21 @@ extension Span<UInt8> {
     var word = UInt64(self[offset])
     for place in offset + 1..<offset + 8 { word = word << 8 | UInt64(self[place]) }
     return word
+  }
+
+  /// Compares 8 bytes at a time.
+  func isEqual(to other: Span<UInt8>) -> Bool {
+    guard count == other.count else { return false }
+    var offset = 0
+    while offset + 8 <= count {
+      guard word(at: offset) == other.word(at: offset) else { return false }
+      offset += 8
+    }
+    while offset < count {
+      guard self[offset] == other[offset] else { return false }
+      offset += 1
+    }
+    return true
   }
 }
 

@@ -96,8 +96,37 @@ struct StoredStatesTests {
       for index in [2_425, 4_850, 4_947] {
         #expect(try history.state(at: UInt64(index)) == story.states[index].withoutCommands)
       }
-      #expect(LogSource(damaged).newest() == nil)
-      #expect(try Rebuild(history).difference == nil)
+      let source = LogSource(damaged)
+      #expect(source.newest() == nil)
+      let (stored, rebuilt) = (try source.storedStates(), try Rebuild(history))
+      let readable = try stored.filter { try source.checkpoint(atOrBefore: $0)?.lastIndex == $0 }
+      // What is told by its difference from a damaged one cannot be read either.
+      #expect(readable.count + 1 < stored.count)
+      #expect(rebuilt.difference == nil && rebuilt.storedStates == readable.count)
+      #expect(rebuilt.unreadableStates == stored.count - readable.count)
+    }
+  }
+
+  @Test("A rebuild finds the stored state that is sound and not what its events make")
+  func wrong() throws {
+    try inLog(of: 5_000) { story, path in
+      let log = try EventLog.open(directory: path, mode: .readWrite)
+      let history = History(LogSource(log))
+      let index = try #require(try log.checkpointIndex(atOrBefore: 2_500))
+      let sound = try history.state(at: index)
+      var wrong = try history.state(at: index - 1)
+      let other = try history.event(at: index - 1)
+      #expect(
+        wrong.evolve(RecordedEvent(index: index, term: other.term, envelope: other.envelope)) == nil
+      )
+      #expect(wrong != sound)
+      let whole = StoredState.whole(wrong.packed())
+      log.submit(LogWrite(checkpoint: Checkpoint(index: index, bytes: whole)))
+      log.close()
+      let odd = try EventLog.open(directory: path, mode: .readOnly)
+      defer { odd.close() }
+      let rebuilt = try Rebuild(History(LogSource(odd)))
+      #expect(rebuilt.difference?.contains("stored at index \(index) is not") == true)
     }
   }
 
