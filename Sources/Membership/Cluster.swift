@@ -43,6 +43,8 @@ package struct Cluster: Equatable, Sendable {
   }
 
   /// A state from its parts, as a checkpoint kept them. `nodes` in the order of joining.
+  /// - Parameter unread: the departed and the tokens, if they are to be read when they are asked
+  ///   for.
   package init(
     id: ClusterID, incarnation: UInt64, formed: Timestamp, nodes: [Member] = [],
     departed: [Departed] = [], tokens: [Token] = [], leader: NodeID? = nil, term: UInt64 = 0,
@@ -50,7 +52,8 @@ package struct Cluster: Equatable, Sendable {
     policyIndex: UInt64 = 1,
     lastIndex: UInt64 = 0, lastTime: Timestamp = Timestamp(milliseconds: 0),
     endpointIndex: UInt64 = 0,
-    sessions: Sessions = Sessions()
+    sessions: Sessions = Sessions(),
+    unread: (departed: Unread<Departed>, tokens: Unread<Token>)? = nil
   ) {
     self.id = id
     self.incarnation = incarnation
@@ -59,8 +62,8 @@ package struct Cluster: Equatable, Sendable {
     controlPlaneIDs = nodes.filter(\.isControlPlane).map(\.id)
     leftByName = [:]
     for member in nodes where !member.isActive { leftByName[member.name] = member.id }
-    tombstones = sessions.isKept ? Register(departed) : Register(distinct: departed)
-    invitations = sessions.isKept ? Register(tokens) : Register(distinct: tokens)
+    tombstones = unread.map { Register(unread: $0.departed) } ?? Register(departed)
+    invitations = unread.map { Register(unread: $0.tokens) } ?? Register(tokens)
     invitationsBySecret = SecretIndex(sessions.isKept ? tokens : nil)
     self.leader = leader
     self.term = term
@@ -139,7 +142,7 @@ extension Cluster {
   /// The tombstone of that key.
   package func departed(key: Digest) -> Departed? { tombstones[key] }
 
-  package func departed(_ id: NodeID) -> Departed? { departed.first { $0.node == id } }
+  package func departed(_ id: NodeID) -> Departed? { tombstones.first { $0.node == id } }
 
   package func token(_ id: TokenID) -> Token? { invitations[id] }
 

@@ -1,15 +1,40 @@
 // Values in the order in which they came, found by id at once: a fold over a long log with many
 // nodes must not search.
 
+/// Values of a stored state that are read when they are asked for: there may be thousands, and of a
+/// state that is only looked at hardly any ever are.
+package struct Unread<Element: Identifiable & Sendable>: Sendable {
+  let count: Int
+  let position: @Sendable (Element.ID) -> Int?
+  let read: @Sendable (Int) -> Element?
+  let readAll: @Sendable () -> [Element?]
+
+  /// - Parameters:
+  ///   - position: where the last one with an id is, from 0.
+  ///   - read: the one at a position; nil if it cannot be read: it is left out.
+  ///   - readAll: all by their positions; it may keep them for the next time.
+  package init(
+    count: Int, position: @escaping @Sendable (Element.ID) -> Int?,
+    read: @escaping @Sendable (Int) -> Element?, readAll: @escaping @Sendable () -> [Element?]
+  ) {
+    self.count = count
+    self.position = position
+    self.read = read
+    self.readAll = readAll
+  }
+}
+
 /// An ordered collection with at most one value for each id.
 package struct Register<Element: Identifiable & Equatable & Sendable>: Equatable, Sendable
 where Element.ID: Sendable {
-  /// In the order in which they came.
-  package private(set) var all: [Element] = []
-  /// Nil until it was changed some times: of a state that is read from a checkpoint to be looked
-  /// at, few values are ever asked for.
+  /// The first ones, if they are not read yet, and those of them that were changed.
+  private var unread: Unread<Element>?
+  private var changed: [Int: Element] = [:]
+  /// Those after them.
+  private var values: [Element] = []
+  /// Nil while some are unread.
   private var positions: [Element.ID: Int]? = [:]
-  /// Changes without them.
+  /// Changes until then.
   private var changes = 0
 
   /// Of several values with one id the last counts, at the place of the first.
@@ -17,31 +42,60 @@ where Element.ID: Sendable {
     for element in elements { append(element) }
   }
 
-  /// - Parameter elements: each with an id of its own.
-  package init(distinct elements: [Element]) {
-    all = elements
+  package init(unread: Unread<Element>) {
+    self.unread = unread
     positions = nil
   }
 
   package static func == (a: Register, b: Register) -> Bool { a.all == b.all }
 
-  package subscript(_ id: Element.ID) -> Element? { position(of: id).map { all[$0] } }
+  /// In the order in which they came.
+  package var all: [Element] {
+    guard let unread else { return values }
+    return unread.readAll().enumerated().compactMap { changed[$0] ?? $1 } + values
+  }
+
+  func first(where fits: (Element) -> Bool) -> Element? {
+    if let unread {
+      for (position, element) in unread.readAll().enumerated() {
+        if let element = changed[position] ?? element, fits(element) { return element }
+      }
+    }
+    return values.first(where: fits)
+  }
+
+  package subscript(_ id: Element.ID) -> Element? { position(of: id).flatMap { value(at: $0) } }
 
   func contains(_ id: Element.ID) -> Bool { position(of: id) != nil }
 
-  /// Among a few it is quicker to look than to hash.
-  private func position(of id: Element.ID) -> Int? {
-    if all.count > 8, let positions { return positions[id] }
-    return all.lastIndex { $0.id == id }
+  private func value(at position: Int) -> Element? {
+    guard let unread else { return values[position] }
+    return position < unread.count
+      ? changed[position] ?? unread.read(position) : values[position - unread.count]
   }
 
-  private mutating func index() {
-    guard positions == nil else { return }
+  /// Among a few it is quicker to look than to hash.
+  private func position(of id: Element.ID) -> Int? {
+    if values.count > 8, let positions { return positions[id] }
+    let place = values.lastIndex { $0.id == id }
+    guard let unread else { return place }
+    return place.map { unread.count + $0 } ?? unread.position(id)
+  }
+
+  /// Where much is changed, all are read and found by hashing from then on.
+  private mutating func readIfWorthIt() {
+    guard unread != nil else { return }
     changes += 1
-    guard changes > 16 else { return }
+    if changes > 16 { readAll() }
+  }
+
+  private mutating func readAll() {
+    guard unread != nil else { return }
+    values = all
+    (unread, changed) = (nil, [:])
     var found: [Element.ID: Int] = [:]
-    found.reserveCapacity(all.count)
-    for (position, element) in all.enumerated() { found[element.id] = position }
+    found.reserveCapacity(values.count)
+    for (position, element) in values.enumerated() { found[element.id] = position }
     positions = found
   }
 
@@ -49,30 +103,41 @@ where Element.ID: Sendable {
   /// there is none.
   func look<Answer>(at id: Element.ID, _ body: (Element) -> Answer) -> Answer? {
     guard let position = position(of: id) else { return nil }
-    return body(all[position])
+    guard unread == nil else { return value(at: position).map(body) }
+    return body(values[position])
   }
 
   mutating func append(_ element: Element) {
-    index()
+    readIfWorthIt()
     if let position = position(of: element.id) {
-      all[position] = element
+      change(position) { $0 = element }
     } else {
-      positions?[element.id] = all.count
-      all.append(element)
+      positions?[element.id] = values.count
+      values.append(element)
     }
   }
 
   mutating func update(_ id: Element.ID, _ change: (inout Element) -> Void) {
-    index()
+    readIfWorthIt()
     guard let position = position(of: id) else { return }
-    change(&all[position])
+    self.change(position, change)
+  }
+
+  private mutating func change(_ position: Int, _ change: (inout Element) -> Void) {
+    let place = position - (unread?.count ?? 0)
+    if place >= 0 {
+      change(&values[place])
+    } else if var value = value(at: position) {
+      change(&value)
+      changed[position] = value
+    }
   }
 
   mutating func remove(_ id: Element.ID) {
-    index()
+    readAll()
     guard let position = position(of: id) else { return }
-    all.remove(at: position)
+    values.remove(at: position)
     positions?[id] = nil
-    for i in position..<all.count { positions?[all[i].id] = i }
+    for i in position..<values.count { positions?[values[i].id] = i }
   }
 }

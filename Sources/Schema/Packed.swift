@@ -81,14 +81,26 @@ struct PackedWriter {
     for value in values { body(&self, value) }
   }
 
-  /// The same, each a record of its own.
+  /// The same, each a record of its own that begins with its length.
   mutating func putRecords<Value>(
     _ values: [Value], _ body: (inout PackedWriter, Value) -> Void
   ) {
     put(values.count)
     for value in values {
       beginRecord()
+      let start = count
+      // Nearly always one byte is enough for it.
+      put(0 as UInt64)
       body(&self, value)
+      let length = count - start - 1
+      if length < 0x80 {
+        room[start] = UInt8(length)
+      } else {
+        let record = room[start + 1..<count]
+        count = start
+        put(length)
+        put(raw: record)
+      }
     }
   }
 }
@@ -198,6 +210,25 @@ struct PackedReader {
     guard count <= end - offset else { throw invalid("is cut short") }
     defer { offset += count }
     return bytes[offset..<offset + count]
+  }
+
+  /// Where records lie that `putRecords` wrote, none of which is read yet.
+  mutating func records() throws(Malformed) -> [Range<Int>] {
+    let count = try count()
+    var places: [Range<Int>] = []
+    places.reserveCapacity(count)
+    for _ in 0..<count { places.append(try raw(try self.count()).indices) }
+    return places
+  }
+
+  /// Reads the bytes there.
+  func part(_ place: Range<Int>) -> PackedReader { PackedReader(bytes, place, field) }
+
+  /// Whether the bytes there begin with words of 8 bytes, the highest byte first.
+  func begins(_ place: Range<Int>, with words: [UInt64]) -> Bool {
+    guard place.count >= 8 * words.count else { return false }
+    let span = bytes.span
+    return words.indices.allSatisfy { span.word(at: place.lowerBound + 8 * $0) == words[$0] }
   }
 
   /// Where what is left lies.

@@ -192,7 +192,7 @@ struct StoredStatesTests {
         // As near as they may be; where very much changes, not much farther than one is worth.
         let size = UInt64(state.packed().size)
         let due = max(StoredStates.spacing, size / 1000) + 500
-        #expect(index - kept <= (tokensAtOnce > 20 ? due + size / 20 : due))
+        #expect(index - kept <= (tokensAtOnce > 20 ? due + size / 10 : due))
         bytes += checkpoint.bytes.count
         kept = index
       }

@@ -1,6 +1,7 @@
 import Membership
-import Schema
 import Testing
+
+@testable import Schema
 
 @Suite("A state that was packed is the same when it is read again")
 struct CheckpointTests {
@@ -156,6 +157,27 @@ struct CheckpointTests {
         try StoredState.read(bytes + [0], bases: [whole], commands: commands)
       }
     }
+  }
+
+  @Test("What nobody wrote, under a right sum, traps nowhere, whatever is asked of it")
+  func crafted() {
+    let sound = everything.packed()
+    var read = 0
+    for position in sound.bytes.indices {
+      for bit in 0..<8 as Range<UInt8> {
+        var bytes = sound.bytes
+        bytes[position] ^= 1 << bit
+        for bytes in [bytes, Array(bytes[..<position])] {
+          let stored = StoredState.whole(PackedState(index: 1, bytes: bytes, starts: [0]))
+          guard let state = try? StoredState.read(stored) else { continue }
+          read += 1
+          for gone in state.departed { #expect(state.departed(gone.node) != nil) }
+          for token in state.tokens { #expect(state.token(token.id) == token) }
+          _ = state.packed()
+        }
+      }
+    }
+    #expect(read > 1000)
   }
 
   @Test("A difference from another state makes the state, however the two differ")

@@ -10,7 +10,7 @@ enum Walls {
     "Membership": [],
     "Projections": ["Membership"],
     // Foundation for Data alone, in which generated code keeps bytes.
-    "Schema": Set(["Membership", "Raft", "SwiftProtobuf"]).union(foundation),
+    "Schema": Set(["Membership", "Raft", "SwiftProtobuf", "Synchronization"]).union(foundation),
     "CLMDB": [],
     "CLinux": [],
     "LMDB": system.union(["CLMDB"]),
