@@ -50,6 +50,29 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: directory.path + "/copy"))
   }
 
+  @Test("An entry that is passed on the way along and missed on the way down is damage")
+  func unfindable() async throws {
+    try await closedLog(2_000)
+    let path = directory.log + "/data.mdb"
+    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    // A page above the leaves, and in it the least key of a leaf.
+    let (size, keys) = (4096, 200...1_900 as ClosedRange<Index>)
+    let places = stride(from: 0, to: data.count, by: size).filter { data[$0 + 10] == 1 }
+    let found = places.lazy.flatMap { page in
+      keys.lazy.compactMap { index -> (place: Int, index: Index)? in
+        let key = Data([8, 0]) + withUnsafeBytes(of: index.bigEndian) { Data($0) }
+        return data[page..<page + size].range(of: key).map { ($0.upperBound - 1, index) }
+      }
+    }.first { $0.index % 2 == 0 }
+    let (place, index) = try #require(found)
+    try patch(path, at: UInt64(place)) { $0[$0.startIndex] ^= 1 }
+    let log = try EventLog.open(directory: directory.log, mode: .readOnly)
+    defer { log.close() }
+    let verified = try log.verify()
+    #expect(verified.damage?.index == index && verified.lastIndex == index - 1)
+    #expect(verified.damage?.text.contains("not found where it is looked for") == true)
+  }
+
   @Test("What was changed is never read: not by index, not in passing, not by a peer's wish")
   func neverRead() async throws {
     let log = try newLog(directory)

@@ -122,4 +122,33 @@ struct LongRunTests {
       }
     }
   }
+
+  @Test("searched backwards gives its newest event that fits, however it is read")
+  func backwards() throws {
+    let payloads = source.entries.suffix(2).map(\.payload)
+    let count: UInt64 = 17_000
+    let long = MemorySource(
+      (1...count).map {
+        Entry(index: $0, term: 1, kind: .normal, payload: payloads[Int($0 % 2)])
+      })
+    let history = History(long)
+    let wanted = [1, 2, 300, 873, 4_000, 8_000, 8_871, 8_872, 8_873, 16_999, count] as [UInt64]
+    for end in [count, count - 1, 16_400] {
+      for index in wanted where index <= end {
+        #expect(try history.last(atOrBefore: end) { $0.index == index }?.index == index)
+      }
+      // In one block, in several parts of it.
+      let several = try history.last(atOrBefore: end, types: [.endpointRefreshed]) {
+        [2_000, 3_500, 5_500, 7_500].contains($0.index)
+      }
+      #expect(several?.index == 7_500)
+    }
+    for flaw in [1_000, 3_500, 8_000] as [UInt64] {
+      let watched = Watched(long, flaw: flaw)
+      #expect(throws: Fault.self) {
+        try History(watched).last(atOrBefore: count) { $0.index == 1 }
+      }
+      #expect(!watched.isRead)
+    }
+  }
 }

@@ -99,6 +99,20 @@ import Testing
     #expect(error?.description.contains("higher event schema") == true)
   }
 
+  @Test("A stored state of another index than its place is passed over")
+  func misplaced() throws {
+    let story = try Story.life()
+    var source = story.source
+    source.stored = [5: story.states[9], 12: story.states[12]]
+    let history = History(source)
+    for index in [5, 6, 8, 11, 12, 14] {
+      #expect(try history.state(at: UInt64(index)) == story.states[index].withoutCommands)
+    }
+    let rebuilt = try Rebuild(history)
+    #expect(rebuilt.difference == nil && rebuilt.storedStates == 1)
+    #expect(rebuilt.unreadableStates == 1 && rebuilt.unreadable?.contains("1 stored state") == true)
+  }
+
   @Test("Rebuilding agrees with the states stored on the way, and finds the one that is not so")
   func rebuild() throws {
     let story = try Story.life()
