@@ -167,7 +167,7 @@ final class ControlPlane: Sendable {
 
   /// Folds what is known to be committed. The next entries are read and decoded while those before
   /// are folded: each is about half of the work.
-  private static func restore(
+  static func restore(
     _ log: EventLog, from checkpoint: Checkpoint?, _ logger: Logger
   ) async throws -> Cluster {
     let last = log.hardState.commit
