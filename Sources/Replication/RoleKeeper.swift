@@ -2,8 +2,9 @@
 //
 // It looks at the state and at whom it hears from, and asks for one thing at a time, through the
 // same door as everybody else: the events say what it did and why. Contacts are damped: a node is
-// suspected after ten seconds of silence and has recovered after ten seconds of contact, at most
-// six times an hour; a new leader suspects nobody before it has listened for as long.
+// suspected after ten seconds of silence and has recovered after ten seconds of contact; a new
+// leader suspects nobody before it has listened for as long. It suspects a node three times an
+// hour at most: so these are six changes an hour, and whoever is in contact again recovers.
 
 package import Membership
 import Raft
@@ -24,7 +25,8 @@ struct RoleKeeper: Sendable {
   private var listening: [NodeID: UInt64] = [:]
   /// Since when a suspected node is heard from without a gap.
   private var contactSince: [NodeID: UInt64] = [:]
-  private var changes: [NodeID: [UInt64]] = [:]
+  /// When a node was suspected within the last hour.
+  private var suspicions: [NodeID: [UInt64]] = [:]
   /// When leadership was last offered to a successor.
   var offered: UInt64?
   /// When this leader last tried to hand over because it is not fit to lead.
@@ -44,7 +46,7 @@ struct RoleKeeper: Sendable {
     led = index
     listening = [:]
     contactSince = [:]
-    changes = [:]
+    suspicions = [:]
     offered = nil
     handedOver = nil
     nextLook = now
@@ -118,21 +120,20 @@ struct RoleKeeper: Sendable {
         guard silence < replica.options.raft.electionTimeout else { continue }
         let since = contactSince[id] ?? now
         contactSince[id] = since
-        if now - since >= time(policy.recoverAfter), allows(id, at: now) { return .recover(id) }
-      } else if silence >= suspectAfter, allows(id, at: now) {
+        if now - since >= time(policy.recoverAfter) { return .recover(id) }
+      } else if silence >= suspectAfter, maySuspect(id, at: now) {
         return .suspect(id)
       }
     }
     return nil
   }
 
-  /// At most six changes of mind a node and hour.
-  private mutating func allows(_ node: NodeID, at now: UInt64) -> Bool {
+  private mutating func maySuspect(_ node: NodeID, at now: UInt64) -> Bool {
     let hour: UInt64 = 3_600_000_000_000
-    var recent = (changes[node] ?? []).filter { $0 + hour > now }
-    guard recent.count < 6 else { return false }
+    var recent = (suspicions[node] ?? []).filter { $0 + hour > now }
+    guard recent.count < 3 else { return false }
     recent.append(now)
-    changes[node] = recent
+    suspicions[node] = recent
     return true
   }
 }

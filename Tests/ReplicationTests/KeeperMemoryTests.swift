@@ -31,4 +31,30 @@ import Testing
     }
     #expect(bench.now >= silent + 9 * second && bench.now <= silent + 11 * second)
   }
+
+  @Test("A node that flapped all hour counts again once it is in contact, under any leader")
+  func flapping() throws {
+    let bench = Bench(3)
+    let flapping = bench.ids[2]
+    func advance(among nodes: Set<Int>, until isSuspected: Bool) -> Bool {
+      let begun = bench.now
+      while bench.replicas[0].cluster.node(flapping)?.isSuspected != isSuspected {
+        guard bench.now < begun + 60 * second else { return false }
+        bench.advance(200_000_000, among: nodes)
+      }
+      return true
+    }
+    // Leadership changes to and fro: the last leader begins with one who is suspected.
+    #expect(advance(among: [0, 1], until: true))
+    while !bench.replicas[1].isLeader { bench.advance(200_000_000, among: [1, 2]) }
+    for _ in 0..<4 {
+      #expect(advance(among: [0, 1], until: true))
+      #expect(advance(among: [0, 1, 2], until: false))
+    }
+    // Enough for one hour, as far as suspicions go.
+    #expect(!advance(among: [0, 1], until: true))
+    bench.advance(3600 * second, among: [0, 1])
+    #expect(advance(among: [0, 1], until: true))
+    #expect(advance(among: [0, 1, 2], until: false))
+  }
 }
