@@ -186,9 +186,19 @@ extension ProgramInTrouble {
           try await append()
         }
         // Who was suspected counts again only once it has been in contact for a while.
-        try await eventually("it is whole again", within: .seconds(120)) {
-          for node in nodes where try await !node.status().highAvailability { return false }
-          return true
+        do {
+          try await eventually("it is whole again", within: .seconds(120)) {
+            for node in nodes where try await !node.status().highAvailability { return false }
+            return true
+          }
+        } catch {
+          for node in nodes {
+            let (status, events) = (
+              try await node.run("status"), try await node.run("events", "-n", "40")
+            )
+            Issue.record("\(node.name):\n\(status.out)\(status.err)\(events.out)")
+          }
+          throw error
         }
         for node in nodes {
           // One that was cut off a moment ago counts while it fetches the newest.
