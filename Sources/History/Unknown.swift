@@ -9,8 +9,8 @@ extension Cluster {
     let gone = Set(departed.map(\.name)).subtracting(here).sorted()
     return Unanswerable(
       "the log knows no node \(quoted(name)) up to index \(lastIndex); there are: "
-        + here.joined(separator: " ")
-        + (gone.isEmpty ? "" : "; gone are: \(gone.joined(separator: " "))"), exitCode: 6)
+        + some(here, near: name) + (gone.isEmpty ? "" : "; gone are: \(some(gone, near: name))"),
+      exitCode: 6)
   }
 
   /// Whether a node is called that, by name or id, or was before it went.
@@ -64,6 +64,13 @@ extension History {
     return "nobody called \(quoted(actor)) ever acted here; these did: "
       + told.prefix(20).joined(separator: " ") + (told.count > 20 ? " and others" : "")
   }
+}
+
+/// All of the names, or of many those that are nearest to the one that was asked for.
+func some(_ names: [String], near asked: String) -> String {
+  guard names.count > 20 else { return names.joined(separator: " ") }
+  let near = nearest(asked, in: names).prefix(10)
+  return near.joined(separator: " ") + " and \(names.count - near.count) others"
 }
 
 /// The names that are nearest to one that was asked for, the nearest first.

@@ -234,6 +234,6 @@ extension Cluster {
     if let member = node(matching: name) { return member }
     throw Unanswerable(
       "the cluster has no node \(quoted(name)); there are: "
-        + nodes.map(\.name).joined(separator: " "), exitCode: 6)
+        + some(nodes.map(\.name), near: name), exitCode: 6)
   }
 }

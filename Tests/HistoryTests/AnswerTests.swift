@@ -35,6 +35,22 @@ import Testing
     #expect(refusal { try Why(history, "n9", at: history.head) }.contains("gone are: n5"))
   }
 
+  @Test("Of thousands of names only the nearest are told")
+  func manyNames() throws {
+    var source = try Story.life().source
+    let head = source.lastIndex
+    source.stored[head] = Cluster(
+      id: ClusterID(7), incarnation: 1, formed: Timestamp(milliseconds: 0),
+      departed: (1...3000).map {
+        Departed(
+          node: NodeID(UInt64(1000 + $0)), name: "w\($0)", key: digest(4, $0), how: .left,
+          index: 9, time: Timestamp(milliseconds: 0), actor: "w\($0)", reason: "")
+      }, lastIndex: head)
+    let words = refusal { try Why(History(source), "w277x", at: head) }
+    #expect(words.contains("gone are: w277 ") && words.contains("and 2990 others"), "\(words)")
+    #expect(words.utf8.count < 400)
+  }
+
   @Test("Of a part of history, whose names are not known, nodes are asked for by id")
   func unknownNames() throws {
     let story = try Story.life()
