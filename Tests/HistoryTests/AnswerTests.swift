@@ -43,7 +43,8 @@ import Testing
       id: ClusterID(7), incarnation: 1, formed: Timestamp(milliseconds: 0),
       departed: (1...3000).map {
         Departed(
-          node: NodeID(UInt64(1000 + $0)), name: "w\($0)", key: digest(4, $0), how: .left,
+          node: NodeID(UInt64(1000 + $0)), name: "w\($0)",
+          key: Digest(words: [UInt64($0), 0, 0, 0]), how: .left,
           index: 9, time: Timestamp(milliseconds: 0), actor: "w\($0)", reason: "")
       }, lastIndex: head)
     let words = refusal { try Why(History(source), "w277x", at: head) }
