@@ -2,26 +2,30 @@
 // what the report says and nothing else. Where nothing is to be done it says nothing: not of who
 // comes back by itself, and not of what the cluster is about to do alone.
 
-import Membership
+package import Membership
 
 struct NextStep {
   private let cluster: Cluster
   private let high: HighAvailability
   private let nodes: NodeTable
   private let hindrances: [NodeID: Hindrance]
+  private let now: Timestamp
 
   /// From so many milliseconds of silence on, a node may be removed, and another take its place.
-  private static let long: Int64 = 30_000
+  fileprivate static let long: Int64 = 30_000
 
-  /// - Parameter hindrances: why nodes do not count, where that is known.
+  /// - Parameters:
+  ///   - hindrances: why nodes do not count, where that is known.
+  ///   - now: gives the ages.
   init(
     _ cluster: Cluster, _ high: HighAvailability, _ nodes: NodeTable,
-    _ hindrances: [NodeID: Hindrance]
+    _ hindrances: [NodeID: Hindrance], now: Timestamp
   ) {
     self.cluster = cluster
     self.high = high
     self.nodes = nodes
     self.hindrances = hindrances
+    self.now = now
   }
 
   /// One line without `next:`; nil if nothing is to be done.
@@ -42,7 +46,11 @@ struct NextStep {
     if !gone.isEmpty { return replacement(of: gone) }
     // Who is in contact again, or fetches what it lacks, comes back by itself.
     if !lost.isEmpty { return nil }
-    let silent = nodes.rows.filter { isSilent($0) && $0.state != .left && $0.state != .maintenance }
+    // No majority lacks these: what a leader told a second ago is as old as it is.
+    let silent = nodes.rows.filter {
+      $0.state != .joining && $0.state != .left && $0.state != .maintenance
+        && ($0.status == .notReady || hindrances[$0.id] == .link)
+    }
     if !silent.isEmpty { return farewell(to: silent) }
     if !away.isEmpty {
       return words(away.map { "muster maintenance exit \($0)" }, "and") + ", once "
@@ -60,9 +68,10 @@ struct NextStep {
   /// Whether it counts as alive no more.
   private func isLongSilent(_ row: NodeRow) -> Bool {
     guard row.status == .notReady else { return false }
-    // A leader that never heard from it may be new: then it is right to wait for its suspicion.
+    // A leader that never heard from it may be new: then it counts as alive for as long, which has
+    // passed when its suspicion is so old.
     return row.contactAge.map { $0 >= Self.long }
-      ?? (row.role == .worker || row.suspectedSince != nil)
+      ?? (row.role == .worker || row.hasLongBeenSuspected(at: now))
   }
 
   private var quorum: String {
@@ -114,5 +123,12 @@ struct NextStep {
     guard high.domains.count > 1, high.domains.contains(where: { $0.isFatal && $0.healthy > 1 })
     else { return nil }
     return "join a control-plane node in another failure domain (muster agent --failure-domain)"
+  }
+}
+
+extension NodeRow {
+  /// Whether it counts as alive no more, though a leader never heard from it.
+  package func hasLongBeenSuspected(at now: Timestamp) -> Bool {
+    suspectedSince.map { now.milliseconds - $0.milliseconds >= NextStep.long } ?? false
   }
 }

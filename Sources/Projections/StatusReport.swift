@@ -77,7 +77,8 @@ package struct StatusReport: Hashable, Sendable {
     self.basis = basis
     troubles = Trouble.all(state, now: now, outlook: outlook, suspicions: suspicions)
     if outlook != nil {
-      next = NextStep(state, highAvailability, nodes, outlook?.hindrances ?? [:]).likely
+      next =
+        NextStep(state, highAvailability, nodes, outlook?.hindrances ?? [:], now: now).likely
       let ahead = state.lastTime.milliseconds - now.milliseconds
       timeAhead = ahead > StatusReport.timeAheadLimit ? ahead : nil
     }

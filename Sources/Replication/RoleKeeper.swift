@@ -51,7 +51,8 @@ struct RoleKeeper: Sendable {
     handedOver = nil
     nextLook = now
     lastSent = 0
-    for peer in peers where seen[peer] == nil { seen[peer] = now }
+    // What was seen in an earlier term of office says nothing of now: each is given its time anew.
+    for peer in peers { seen[peer] = now }
   }
 
   mutating func looked(at now: UInt64) {

@@ -93,6 +93,8 @@ struct NextStepTests {
       #expect(report.next == short && report.nodes.rows.last?.state == .notReady)
     }
     stage.suspect(3)
+    let early = report(stage, silent: [3: nil], after: 29)
+    #expect(early.next == short, "a leader that never heard from it gives it as long")
     for silence in [30_000, nil] as [Int64?] {
       let long = report(stage, silent: [3: silence]).next ?? ""
       #expect(long.hasPrefix(short) && long.contains("--replace n3"), "\(long)")
@@ -100,6 +102,18 @@ struct NextStepTests {
     var worker = Scenery(controlPlane: 3)
     worker.join(4, .worker)
     #expect(report(worker, silent: [4: 31_000]).next?.contains("muster remove-node n4") == true)
+  }
+
+  @Test("Who counts is not to be brought back, though what was told of it is a second old")
+  func told() {
+    let stage = Scenery(controlPlane: 3)
+    let late = Outlook.Sighting(ready: true, contactAge: 1_400)
+    let outlook = Outlook(
+      by: NodeID(2), hasLeader: true, healthyVoters: [NodeID(1), NodeID(2), NodeID(3)],
+      sightings: [NodeID(1): late, NodeID(3): late])
+    let report = StatusReport(
+      stage.cluster, now: stage.now, outlook: outlook, basis: .confirmed)
+    #expect(report.next == nil && report.highAvailability.isHighlyAvailable)
   }
 
   @Test("Without a quorum the machines come first, and only then what begins anew without them")

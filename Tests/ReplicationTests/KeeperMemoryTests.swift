@@ -57,4 +57,32 @@ import Testing
     #expect(advance(among: [0, 1], until: true))
     #expect(advance(among: [0, 1, 2], until: false))
   }
+
+  @Test("What a leader saw in an earlier term of office makes nobody dead in this one")
+  func formerOffice() throws {
+    let bench = Bench(3)
+    let worker = bench.ask(0, bench.join(9))
+    bench.settle()
+    #expect(bench.isCommitted(worker))
+    bench.give(0, .handOver)
+    bench.settle()
+    try #require(bench.replicas[1].isLeader)
+    for _ in 0..<200 { bench.advance(200_000_000) }
+    // It dies with its last word.
+    bench.give(1, .handOver)
+    bench.deliver(among: [0, 1, 2])
+    bench.settle(among: [0, 2])
+    try #require(bench.replicas[0].isLeader)
+    func remove(_ id: NodeID) -> Caller {
+      defer { bench.settle(among: [0, 2]) }
+      return bench.ask(0, .removeNode(.init(target: id.description, force: false)))
+    }
+    for id in [bench.ids[1], NodeID(9)] {
+      #expect(bench.code(remove(id)) == "node-alive")
+    }
+    for _ in 0..<29 { bench.advance(second, among: [0, 2]) }
+    #expect(bench.code(remove(NodeID(9))) == "node-alive")
+    for _ in 0..<2 { bench.advance(second, among: [0, 2]) }
+    #expect(bench.isCommitted(remove(NodeID(9))))
+  }
 }

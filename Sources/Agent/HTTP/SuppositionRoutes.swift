@@ -55,7 +55,11 @@ extension Daemon {
           supposition, on: sight.state,
           unreachable: Set(rows.filter { $0.status == .notReady }.map(\.name)),
           uncounted: Set(report.highAvailability.uncounted),
-          alive: Set(rows.filter { $0.contactAge.map { $0 < patience } ?? false }.map(\.name)),
+          alive: Set(
+            rows.filter {
+              $0.contactAge.map { $0 < patience }
+                ?? ($0.role == .controlPlane && !$0.hasLongBeenSuspected(at: .now))
+            }.map(\.name)),
           basis: basis
         ).text
       } catch let error as Unanswerable {
