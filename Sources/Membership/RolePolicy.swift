@@ -207,13 +207,15 @@ private struct Plan {
     return (sharing, member.datastoreRole?.rawValue ?? .max, member.joinIndex)
   }
 
-  /// The voter to give up: one that is gone, else not fit, else from the domain with the most
-  /// votes, the last that joined; never the leader.
+  /// The voter to give up: one that is gone, else not fit, else in maintenance, else from the domain
+  /// with the most votes, the last that joined; never the leader.
   private func leastWanted(of voters: [NodeID]) -> NodeID? {
     func rank(_ id: NodeID) -> (Int, Int, UInt64) {
       let sharing = voters.count { domain($0) == domain(id) }
-      let health = isGone(id) ? 2 : fit.contains(id) ? 0 : 1
-      return (health, sharing, cluster.node(id)?.joinIndex ?? 0)
+      let member = cluster.node(id)
+      let health =
+        isGone(id) ? 3 : !fit.contains(id) ? 2 : member?.maintenance != nil ? 1 : 0
+      return (health, sharing, member?.joinIndex ?? 0)
     }
     return voters.filter { $0 != leader }.max { rank($0) < rank($1) }
   }

@@ -52,6 +52,20 @@ import Testing
     #expect(stage.cluster.voters == [1, 2, 3].map { NodeID($0) })
   }
 
+  @Test("Where a vote too many is given up, it is that of a node in maintenance")
+  func givenUp() throws {
+    for away in [1, 3] as [UInt64] {
+      var stage = try Stage.controlPlane(3)
+      stage.elect(NodeID(2))
+      try enter(&stage, "n\(away)")
+      stage.keepRoles()
+      #expect(stage.cluster.voters.count == 3, "nobody is there to take it")
+      try stage.ask(.leave(NodeID(2)))
+      stage.keepRoles()
+      #expect(stage.cluster.voters.filter { $0 != NodeID(2) } == [NodeID(4 - away)])
+    }
+  }
+
   @Test("A leader in maintenance yields before its vote moves; one that borrowed a vote, too")
   func yields() throws {
     var stage = try Stage.controlPlane(4)
