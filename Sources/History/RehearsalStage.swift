@@ -145,10 +145,15 @@ struct RehearsalStage {
   }
 
   mutating func lose(_ members: [Member]) {
+    let hadQuorum = holdsQuorum
     for member in members { reachable.remove(member.id) }
     let names = words(members.map(\.name), "and")
     guard holdsQuorum else {
-      steps.append("\(names) lost: no quorum is left, nothing can be decided any more")
+      steps.append(
+        "\(names) lost: "
+          + (hadQuorum
+            ? "no quorum is left, nothing can be decided any more"
+            : "there is no quorum without that either"))
       return
     }
     if let leader = cluster.leader, members.contains(where: { $0.id == leader }) {

@@ -207,8 +207,8 @@ private struct Plan {
     return (sharing, member.datastoreRole?.rawValue ?? .max, member.joinIndex)
   }
 
-  /// The voter to give up: one that is gone, else not fit, else in maintenance, else from the domain
-  /// with the most votes, the last that joined; never the leader.
+  /// The voter to give up: one that is gone, else not fit, else in maintenance, else from the
+  /// domain with the most votes, the last that joined; never the leader.
   private func leastWanted(of voters: [NodeID]) -> NodeID? {
     func rank(_ id: NodeID) -> (Int, Int, UInt64) {
       let sharing = voters.count { domain($0) == domain(id) }

@@ -150,6 +150,9 @@ import Testing
         Supposition(words), on: alone.cluster, unreachable: ["n1"], basis: "")
       #expect(finding.exitCode == 3 && finding.steps.isEmpty, "\(finding.text)")
     }
+    let more = try WhatIf(
+      Supposition(["fail", "n3"]), on: story.cluster, unreachable: lost, basis: "")
+    #expect(more.text.contains("n3 lost: there is no quorum without that either"), "\(more.text)")
     // Whoever comes back brings it back.
     let back = try WhatIf(
       Supposition(["reboot", "n1"]), on: story.cluster, unreachable: lost, basis: "")
