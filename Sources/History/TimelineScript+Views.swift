@@ -32,14 +32,15 @@ extension TimelineScript {
       const rows = there.slice(0, 60).map(({ node, run: [since, code, address] }) => {
         const line = document.createElement("tr"), name = document.createElement("th");
         name.scope = "row";
-        name.textContent = node.name;
+        name.textContent = node.name + digitsOf(node);
+        name.title = node.id;
         line.append(name);
         const role = kinds[code.toUpperCase()][0];
         line.insertCell().textContent = kindOf(code) === "suspect" ? `${role}, suspected` : role;
         line.insertCell().textContent = address;
         if (since === current && current > story.low) {
           line.dataset.changed = "";
-          name.title = "changed by this event";
+          name.title += ", changed by this event";
         }
         return line;
       });
@@ -220,9 +221,10 @@ extension TimelineScript {
         parts.push(`${many(before)} earlier events (${about.first}..${story.low - 1})`);
       }
       if (after > 0) parts.push(`${many(after)} later events (${last() + 1}..${about.head})`);
-      omitted.textContent = parts.join(" and ") + " are not on this page, which holds at most "
-        + `${about.limit}. To see them: muster timeline --range FROM..TO file.html, or `
-        + "muster events FROM..TO";
+      const why = story.low > about.from ? `holds at most ${many(about.limit)}`
+        : `was made of ${about.from}..${about.to}`;
+      omitted.textContent = parts.join(" and ") + ` are not on this page, which ${why}. `
+        + "To see them: muster timeline --range FROM..TO file.html, or muster events FROM..TO";
     }
     for (const record of JSON.parse(by("records").textContent)) take(record);
     legend();
