@@ -217,13 +217,16 @@ extension TimelineScript {
       omitted.hidden = before <= 0 && after <= 0;
       const parts = [];
       const many = count => count.toLocaleString("en");
-      if (before > 0) {
-        parts.push(`${many(before)} earlier events (${about.first}..${story.low - 1})`);
-      }
-      if (after > 0) parts.push(`${many(after)} later events (${last() + 1}..${about.head})`);
+      const told = (count, word, from, to) => {
+        const events = count === 1 ? `event (${from})` : `events (${from}..${to})`;
+        if (count > 0) parts.push(`${many(count)} ${word} ${events}`);
+      };
+      told(before, "earlier", about.first, story.low - 1);
+      told(after, "later", last() + 1, about.head);
+      const verb = before + Math.max(after, 0) === 1 ? "is" : "are";
       const why = story.low > about.from ? `holds at most ${many(about.limit)}`
         : `was made of ${about.from}..${about.to}`;
-      omitted.textContent = parts.join(" and ") + ` are not on this page, which ${why}. `
+      omitted.textContent = parts.join(" and ") + ` ${verb} not on this page, which ${why}. `
         + "To see them: muster timeline --range FROM..TO file.html, or muster events FROM..TO";
     }
     for (const record of JSON.parse(by("records").textContent)) take(record);
