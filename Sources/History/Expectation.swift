@@ -13,6 +13,8 @@ package struct Expectation: Hashable, Sendable, CustomStringConvertible {
     case equal = "="
     case more = ">"
     case less = "<"
+
+    var isOrder: Bool { [.atLeast, .atMost, .more, .less].contains(self) }
   }
 
   let path: String
@@ -43,6 +45,16 @@ package struct Expectation: Hashable, Sendable, CustomStringConvertible {
       throw Unanswerable(
         "\(quoted(text)) is not a condition like ha.canLose>=1\(meant ?? "")")
     }
+    if let comparison, comparison.isOrder, Int(value) == nil {
+      throw Unanswerable(
+        "\(quoted(text)): \(comparison.rawValue) compares numbers, and \(quoted(value)) is none; "
+          + "\(Self.forms(path))")
+    }
+  }
+
+  /// What can be written of a fact that is no number, or of a value.
+  private static func forms(_ path: String) -> String {
+    "write \(path)=VALUE or \(path)!=VALUE, or a fact that is a number, like ha.canLose>=1"
   }
 
   /// What is meant with these signs, in whatever order they were typed.
@@ -51,17 +63,16 @@ package struct Expectation: Hashable, Sendable, CustomStringConvertible {
     ["="]: .equal2, [">"]: .more, ["<"]: .less,
   ]
 
-  /// Whether it holds; numbers are compared as numbers. A fact that is not there is unequal to all.
+  /// Whether it holds; numbers are compared as numbers. A fact that is not there is unequal to all,
+  /// and what is no number is neither more nor less.
   package func holds(_ cluster: Cluster) -> Bool {
     let facts = Facts(cluster)
     guard let comparison else { return facts[path] != nil || !facts.under(path).isEmpty }
     guard let fact = facts[path] else { return comparison == .unequal }
-    let order: Int
-    if let a = Int(fact), let b = Int(value) {
-      order = a < b ? -1 : a > b ? 1 : 0
-    } else {
-      order = fact < value ? -1 : fact > value ? 1 : 0
+    guard let a = Int(fact), let b = Int(value) else {
+      return !comparison.isOrder && (fact == value) == (comparison != .unequal)
     }
+    let order = a < b ? -1 : a > b ? 1 : 0
     return switch comparison {
     case .atLeast: order >= 0
     case .atMost: order <= 0
@@ -86,11 +97,16 @@ extension Facts {
 }
 
 extension Expectation {
-  /// Refuses what can be no fact of a history, at whatever index.
+  /// Refuses what can be no fact of a history, at whatever index, and an order of what has none.
   /// - Throws: `Unanswerable` with the nearest paths that there are.
   package func check(_ history: History) throws {
     let last = try history.state(at: history.head)
     let facts = Facts(last)
+    if let comparison, comparison.isOrder, let fact = facts[path], Int(fact) == nil {
+      throw Unanswerable(
+        "\(quoted(description)): \(comparison.rawValue) compares numbers, and \(path) is "
+          + "\(quoted(fact)) at index \(history.head); \(Self.forms(path))")
+    }
     let isThere = comparison == nil ? !facts.under(path).isEmpty : facts[path] != nil
     if isThere || Facts.shapes.contains(path) || names(last) { return }
     throw Unanswerable(

@@ -41,6 +41,7 @@ package struct TimelinePage: Sendable {
       ("source", .text(history.source.name)), ("option", .text(option)),
       ("first", .number(history.first)), ("head", .number(history.head)),
       ("limit", .number(Self.limit)), ("live", .text(live)),
+      ("from", .number(all.lowerBound)), ("to", .number(all.upperBound)),
     ])
     policy = Self.policy(connects: live != nil)
     html = TimelineMarkup.page

@@ -64,7 +64,8 @@ package struct TimelineRecorder: Sendable {
   private func changes(_ event: Event, _ before: Cluster, _ after: Cluster) -> [Document] {
     let asked =
       hasBegun
-      ? event.nodes + before.controlPlane.map(\.id) + after.controlPlane.map(\.id)
+      ? event.nodes + Self.closed(by: event, before) + before.controlPlane.map(\.id)
+        + after.controlPlane.map(\.id)
       : before.nodes.map(\.id) + after.nodes.map(\.id)
     var seen: Set<NodeID> = []
     return asked.filter { seen.insert($0).inserted }.compactMap { id in
@@ -73,6 +74,18 @@ package struct TimelineRecorder: Sendable {
       guard let known = after.node(id) ?? before.node(id) else { return nil }
       let address = known.record.endpoints.cluster.description
       return .texts([id.description, known.name, now.code, address])
+    }
+  }
+
+  /// Whose record an event may close without naming it: of who had the newcomer's name before, and
+  /// of all where another cluster begins.
+  private static func closed(by event: Event, _ before: Cluster) -> [NodeID] {
+    switch event {
+    case .nodeJoined(let joined): before.node(named: joined.node.name).map { [$0.id] } ?? []
+    case .nodeReplaced(let replaced):
+      before.node(named: replaced.joined.node.name).map { [$0.id] } ?? []
+    case .clusterImported: before.nodes.map(\.id)
+    default: []
     }
   }
 

@@ -32,14 +32,15 @@ extension TimelineScript {
       const rows = there.slice(0, 60).map(({ node, run: [since, code, address] }) => {
         const line = document.createElement("tr"), name = document.createElement("th");
         name.scope = "row";
-        name.textContent = node.name;
+        name.textContent = node.name + digitsOf(node);
+        name.title = node.id;
         line.append(name);
         const role = kinds[code.toUpperCase()][0];
         line.insertCell().textContent = kindOf(code) === "suspect" ? `${role}, suspected` : role;
         line.insertCell().textContent = address;
         if (since === current && current > story.low) {
           line.dataset.changed = "";
-          name.title = "changed by this event";
+          name.title += ", changed by this event";
         }
         return line;
       });
@@ -216,13 +217,17 @@ extension TimelineScript {
       omitted.hidden = before <= 0 && after <= 0;
       const parts = [];
       const many = count => count.toLocaleString("en");
-      if (before > 0) {
-        parts.push(`${many(before)} earlier events (${about.first}..${story.low - 1})`);
-      }
-      if (after > 0) parts.push(`${many(after)} later events (${last() + 1}..${about.head})`);
-      omitted.textContent = parts.join(" and ") + " are not on this page, which holds at most "
-        + `${about.limit}. To see them: muster timeline --range FROM..TO file.html, or `
-        + "muster events FROM..TO";
+      const told = (count, word, from, to) => {
+        const events = count === 1 ? `event (${from})` : `events (${from}..${to})`;
+        if (count > 0) parts.push(`${many(count)} ${word} ${events}`);
+      };
+      told(before, "earlier", about.first, story.low - 1);
+      told(after, "later", last() + 1, about.head);
+      const verb = before + Math.max(after, 0) === 1 ? "is" : "are";
+      const why = story.low > about.from ? `holds at most ${many(about.limit)}`
+        : `was made of ${about.from}..${about.to}`;
+      omitted.textContent = parts.join(" and ") + ` ${verb} not on this page, which ${why}. `
+        + "To see them: muster timeline --range FROM..TO file.html, or muster events FROM..TO";
     }
     for (const record of JSON.parse(by("records").textContent)) take(record);
     legend();

@@ -39,7 +39,7 @@ enum TimelineScript {
       if (!story.events.length) story.low = record.i;
       for (const [id, name, code, address] of record.n ?? []) {
         if (!nodesByID.has(id)) {
-          nodesByID.set(id, { name, runs: [], serves: false });
+          nodesByID.set(id, { id, name, runs: [], serves: false });
           story.nodes.push(nodesByID.get(id));
         }
         const node = nodesByID.get(id);
@@ -57,6 +57,14 @@ enum TimelineScript {
     }
     const stamp = ms => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
     const local = ms => new Date(ms).toLocaleString(undefined, { timeZoneName: "short" });
+    // What tells nodes of one name apart: as many digits of the id as all others differ in.
+    const digitsOf = node => {
+      const others = story.nodes.filter(n => n.name === node.name && n !== node).map(n => n.id);
+      if (!others.length) return "";
+      let count = 4;
+      while (others.some(id => id.slice(0, count) === node.id.slice(0, count))) count++;
+      return " " + node.id.slice(0, count);
+    };
     const quoted = text => "'" + text.replaceAll("'", "'\\''") + "'";
     const effect = e => e.e + (e.r ? ` (reason: ${e.r})` : "");
 
@@ -142,10 +150,10 @@ enum TimelineScript {
       scale.height = top + row * (nodes.length + (hidden ? 1 : 0));
       svg.replaceChildren();
       svg.setAttribute("viewBox", `0 0 ${total} ${scale.height + 34}`);
-      const label = (text, y) => {
-        const room = Math.floor((scale.left - 10) / 7), short = text.length > room;
-        draw(svg, "text", { x: 0, y }, short ? text.slice(0, room - 1) + "…" : text)
-          .append(draw(svg, "title", {}, text));
+      const label = (text, y, tail = "") => {
+        const room = Math.floor((scale.left - 10) / 7) - tail.length, short = text.length > room;
+        draw(svg, "text", { x: 0, y }, (short ? text.slice(0, room - 1) + "…" : text) + tail)
+          .append(draw(svg, "title", {}, text + tail));
       };
       axis();
       draw(svg, "text", { class: "tick", x: 0, y: scale.height + 18 }, "index");
@@ -156,9 +164,11 @@ enum TimelineScript {
       }
       nodes.forEach((node, lane) => {
         const middle = top + row * lane + row / 2;
-        draw(svg, "line", { class: "rule", x1: scale.left, x2: scale.left + scale.width,
-          y1: middle, y2: middle });
-        label(node.name, middle + 4);
+        // Where the record of a node is closed its lane ends.
+        const [end, code] = node.runs.at(-1);
+        const x2 = Math.max(scale.left, x(code === "." ? end : last() + 1));
+        draw(svg, "line", { class: "rule", x1: scale.left, x2, y1: middle, y2: middle });
+        label(node.name, middle + 4, digitsOf(node));
         const look = run => kindOf(run[1]), badness = run => look(run) === "suspect" ? 1 : 0;
         for (const s of stretches(node.runs, look, badness)) {
           bar(svg, s.run[1], s.at, s.wide, middle);

@@ -6,12 +6,16 @@ extension StatusReport {
   /// The answer when no agent runs.
   package static let notRunning = "muster is not running."
 
+  /// Of the past nobody can say that a program runs.
   private var headline: String {
-    "muster is running\nhigh-availability: \(highAvailability.isHighlyAvailable ? "yes" : "no")\n"
+    (basis == .replayed ? "" : "muster is running\n")
+      + "high-availability: \(highAvailability.isHighlyAvailable ? "yes" : "no")\n"
   }
 
   /// The first two lines.
-  package var short: String { headline }
+  package var short: String {
+    (basis == .replayed ? "as of \(place)\n" : "") + headline
+  }
 
   /// What people read.
   package var pretty: String {
@@ -60,8 +64,9 @@ extension StatusReport {
       })
   }
 
+  private var place: String { "index \(index) (\(time.rfc3339))" }
+
   private var basisText: String {
-    let place = "index \(index) (\(time.rfc3339))"
     let lead = leader.map { "leader \($0)" } ?? "no leader"
     return switch basis {
     case .confirmed: "as of \(place), \(lead), confirmed by the leader"
@@ -79,7 +84,8 @@ extension StatusReport {
   /// MicroK8s's keys with ours beside them. Free text is quoted as JSON quotes it, which is YAML.
   package var yaml: String {
     let availability = highAvailability
-    var text = "schemaVersion: 1\nmuster:\n  running: True\nhigh-availability:\n"
+    let running = basis == .replayed ? "null" : "True"
+    var text = "schemaVersion: 1\nmuster:\n  running: \(running)\nhigh-availability:\n"
     text += "  enabled: \(truth(availability.isHighlyAvailable))\n"
     let replicas = nodes.rows.filter { $0.datastoreRole != nil }
     text += replicas.isEmpty ? "  nodes: []\n" : "  nodes:\n"

@@ -112,7 +112,10 @@ struct Events: AsyncParsableCommand {
       for line in few { output.write(text.line(line)) }
     }
     output.flush()
-    if isEmpty, limit != 0, !follow { Terminal.note(try history.absence(filter)) }
+    // Of what lies behind a damage nobody knows: that is told instead.
+    if isEmpty, limit != 0, !follow, past.damage == nil || filter.from <= history.head {
+      Terminal.note(try history.absence(filter))
+    }
     if format == .pretty, history.first > 1, try !history.knowsState(at: history.head) {
       Terminal.note("note: what these events changed is not known: \(history.beginsLate)")
     }

@@ -9,9 +9,6 @@ import Testing
 struct DoctorAdviceTests {
   @Test("What is advised is what helps")
   func advice() {
-    func found(_ id: String, _ facts: DoctorFacts) -> Diagnosis.Finding? {
-      Diagnosis(facts, only: id).findings.first
-    }
     // A worker's list is the agent's, which writes it at its start; a pinned one is the operator's.
     var worker = DoctorTests.well(.worker)
     worker.provider = .value([DoctorTests.address("127.0.15.9:16443")])
@@ -53,5 +50,54 @@ struct DoctorAdviceTests {
     gone.listeners = []
     let wrong = Diagnosis(gone).findings.filter { $0.level == .warn || $0.level == .fail }
     #expect(wrong.map(\.id) == ["MU-ID-04"], "\(wrong)")
+  }
+
+  private func found(_ id: String, _ facts: DoctorFacts) -> Diagnosis.Finding? {
+    Diagnosis(facts, only: id).findings.first
+  }
+
+  @Test("A log is repaired on the stopped node: the advice stops the agent first")
+  func repair() {
+    var node = DoctorTests.well()
+    node.log = .broken("index 4: hash")
+    #expect(
+      found("LOG-01", node)?.fix
+        == "systemctl stop muster.service; muster repair --data-dir /data")
+    node.agent?.unit = nil
+    #expect(
+      found("LOG-01", node)?.fix
+        == "kill 4711; tail --pid=4711 -f /dev/null; muster repair --data-dir /data")
+    node.agent = nil
+    #expect(found("LOG-01", node)?.fix == "muster repair --data-dir /data")
+  }
+
+  @Test("Where a worker forwards nobody, nobody listens for the API servers, and that is right")
+  func withoutProxy() {
+    var worker = DoctorTests.well(.worker)
+    worker.listeners.removeAll { $0.port == 16443 }
+    #expect(found("NET-03", worker)?.level == .fail)
+    worker.hasProxy = false
+    #expect(found("NET-03", worker)?.level == .pass)
+    // Nor does it matter then who has the port.
+    worker.agent = nil
+    worker.listeners = [.init(host: "127.0.0.1", port: 16443, pid: 5)]
+    #expect(found("NET-03", worker)?.level == .pass)
+  }
+
+  @Test("Of a pinned list is told which servers are gone, and which it lacks")
+  func pinned() {
+    var worker = DoctorTests.well(.worker)
+    worker.proxyArguments = .value(ProxyArguments(refreshInterval: 0))
+    let others = ["127.0.15.8:16443", "127.0.15.9:16443"]
+    worker.provider = .value(others.map { DoctorTests.address($0) })
+    worker.apiservers = [(others[0], nil), (others[1], "refused")]
+    #expect(
+      found("PRX-02", worker)?.finding
+        == "it is pinned (--refresh-interval 0), and 1 of the 2 that it lists is gone: "
+        + "127.0.15.9:16443; it lacks 127.0.15.2:16443, of which the control plane said at index 3")
+    worker.apiservers = others.map { ($0, "refused") }
+    #expect(
+      found("PRX-02", worker)?.finding.contains(
+        "2 of the 2 that it lists are gone: 127.0.15.8:16443 127.0.15.9:16443; it lacks ") == true)
   }
 }

@@ -145,6 +145,31 @@ struct FindingTests {
       "\(error?.description ?? "")")
   }
 
+  @Test(
+    "An order is one of numbers: anything else is refused with what can be written",
+    arguments: [
+      ("ha.canLose>=zz", "ha.canLose=VALUE"), ("ha.canLose<1.5", "ha.canLose!=VALUE"),
+      ("leader.name>3", "leader.name=VALUE"), ("nodes.n2.role<=2", "nodes.n2.role=VALUE"),
+    ])
+  func order(_ text: String, _ form: String) throws {
+    let history = try Story.life().history
+    let error = refusal { try Expectation(text).check(history) }
+    let words = error?.description ?? ""
+    #expect(words.contains("compares numbers") && words.contains(form), "\(words)")
+    #expect(words.contains("ha.canLose>=1") && error?.exitCode == 2, "\(words)")
+  }
+
+  @Test("What is no number is neither more nor less than one, and may be equal")
+  func unordered() throws {
+    let state = try Story.life().cluster
+    for (text, holds) in [
+      ("leader.name>=0", false), ("leader.name<9", false), ("leader.name=n1", true),
+      ("leader.name!=n1", false), ("leader.name!=n2", true), ("ha.voters=03", true),
+    ] {
+      #expect(try Expectation(text).holds(state) == holds, "\(text)")
+    }
+  }
+
   @Test("The newest event of a type that there is none of is refused with the nearest types")
   func newest() throws {
     let story = try Story.life()

@@ -114,14 +114,18 @@ struct Story {
     }
   }
 
-  mutating func join(_ n: Int, _ role: NodeRole = .controlPlane, domain: String = "1") throws {
+  mutating func join(
+    _ n: Int, _ role: NodeRole = .controlPlane, domain: String = "1", named name: String? = nil
+  ) throws {
+    var node = record(n, role, domain: domain)
+    node.name = name ?? node.name
     try ask(
       .issueToken(
         TokenIssued(
           id: TokenID(UInt64(n)), secrets: [.init(hash: digest(1, n), roles: [role])], uses: 1,
           expires: now.adding(seconds: 3600))))
     try ask(
-      .join(.init(node: record(n, role, domain: domain), secret: digest(1, n))),
+      .join(.init(node: node, secret: digest(1, n))),
       actor: "token \(TokenID(UInt64(n)))")
     guard role == .controlPlane else { return }
     try ask(

@@ -57,6 +57,11 @@ struct TimelineTests {
     var story = try Story.life()
     // That n1 votes and leads no more is told by an event that names n3 alone.
     story.append(.leaderElected(LeaderElected(node: NodeID(3))), term: 3)
+    // The records of n4, which left, and of those whom another cluster leaves behind are closed by
+    // events that do not name them.
+    try story.join(9, named: "n4")
+    try story.join(6, .worker)
+    try story.goOn()
     let history = story.history
     for first in history.first...history.head {
       var recorder = TimelineRecorder()
@@ -66,11 +71,11 @@ struct TimelineTests {
       try history.walk(from: first, through: history.head) { recorded, before, after in
         let line = recorder.record(recorded, before: before, after: after).line
         let record = try JSONDecoder().decode(Record.self, from: Data(line.utf8))
-        for node in record.n ?? [] { shown[node[1]] = node[2] == "." ? nil : node[2] }
+        for node in record.n ?? [] { shown[node[0]] = node[2] == "." ? nil : node[2] }
         servers = record.p ?? servers
         available = record.h?.words ?? available
         var expected: [String: String] = [:]
-        for member in after.nodes { expected[member.name] = Self.code(member, after) }
+        for member in after.nodes { expected[member.id.description] = Self.code(member, after) }
         #expect(record.i == recorded.index && shown == expected, "\(record.i) from \(first)")
         let serving = after.servingAPI.compactMap { $0.record.endpoints.apiserver?.description }
         #expect(servers == serving.joined(separator: "\n"))

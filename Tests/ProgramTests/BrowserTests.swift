@@ -81,6 +81,49 @@ extension Program {
       #expect(try browser.text("by('events').rows.length") == "\(last)")
     }
 
+    @Test("Of two nodes with one name each is told apart, and the first is there until it is not")
+    func namesakes() async throws {
+      try await onStage { stage in
+        let nodes = try await stage.cluster(2)
+        try await nodes[1].succeed("leave")
+        try await nodes[0].admit(nodes[1])
+        let file = stage.folder.appendingPathComponent("page.html").path
+        try await nodes[0].succeed("timeline", file)
+        let events = try await nodes[0].events()
+        let left = try #require(events.last { $0.type == "node.left" }).index
+        let again = try #require(events.last { $0.type == "node.joined" }).index
+        try await withBrowser(stage) { browser in
+          func lines(_ script: String) throws -> [String] {
+            try browser.text("\(script).join('\\n')").split(separator: "\n").map(String.init)
+          }
+          let ids = "story.nodes.filter(n => n.name === 'n2').map(n => n.id)"
+          let rows = "[...by('nodes').rows].map(row => row.cells[0].textContent)"
+          try await browser.open("file://\(file)#\(left)")
+          let namesakes = try lines(ids).map { "n2 \($0.prefix(4))" }
+          try #require(Set(namesakes).count == 2)
+          #expect(try lines(rows) == ["n1", namesakes[0]])
+          #expect(
+            try lines("[...svg.querySelectorAll('text > title')].map(t => t.textContent)")
+              == ["can lose", "n1"] + namesakes)
+          let lanes =
+            "[...svg.querySelectorAll('.rule')]"
+            + ".filter(l => l.getAttribute('y1') === l.getAttribute('y2'))"
+            + ".map(l => Math.abs(l.getAttribute('x2') - x(\(again))) < 1)"
+          #expect(try lines(lanes) == ["false", "true", "false"])
+          #expect(try browser.text("by('omitted').hidden") == "true")
+          _ = try browser.text("show(\(again))")
+          #expect(try lines(rows) == ["n1", namesakes[1]])
+          let part = stage.folder.appendingPathComponent("part.html").path
+          try await nodes[0].succeed("timeline", "--range", "2..\(left)", part)
+          try await browser.open("file://\(part)")
+          let omitted = try browser.text("by('omitted').textContent")
+          #expect(omitted.hasPrefix("1 earlier event (1) and "), "\(omitted)")
+          let reason = " are not on this page, which was made of 2..\(left). "
+          #expect(omitted.contains(reason), "\(omitted)")
+        }
+      }
+    }
+
     @Test("A link opens the live page once; events appear by themselves, over a restart too")
     func live() async throws {
       try await onStage { stage in

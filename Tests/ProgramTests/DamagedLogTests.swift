@@ -115,6 +115,7 @@ extension Program {
         #expect(FileManager.default.fileExists(atPath: target))
         let table = try await judged(node, ["events"], "")
         #expect(table.code == 65 && table.err.contains("No event can be read"), "\(table)")
+        #expect(!table.err.contains("lies in that time"), "\(table)")
       }
     }
 

@@ -219,6 +219,21 @@ extension ProgramInTrouble {
       }
     }
 
+    @Test("A worker that was started to forward nobody lacks no port")
+    func withoutProxy() async throws {
+      try await onStage { stage in
+        let node = try await stage.started("n1")
+        let worker = stage.node("w1")
+        worker.flags = ["--no-proxy"]
+        try await worker.start()
+        try await node.admit(worker, worker: true)
+        let outcome = try await worker.run("doctor", "--check", "MU-NET-03")
+        #expect(outcome.code == 0 && outcome.out.contains("listens on 25000"), "\(outcome)")
+        #expect(!outcome.out.contains("16443"), "\(outcome)")
+        #expect(try await node.run("doctor", "--check", "MU-NET-03").out.contains("16443"))
+      }
+    }
+
     @Test("A port that another program holds is named with that program")
     func port() async throws {
       try await onStage { stage in

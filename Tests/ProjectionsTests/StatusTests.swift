@@ -83,6 +83,13 @@ import Testing
       departing: .init(node: NodeID(2), kind: .leave, forced: false), joint: true, settle: false)
     try expect(report(stage, nil, .replayed).pretty, matches: "microk8s/status-leaving.txt")
     try expect(report(stage, nil, .replayed).yaml, matches: "microk8s/status-leaving.yaml")
+    // That a program runs is nothing that the past could tell.
+    let short = report(stage, nil, .replayed).short
+    #expect(
+      short == "as of index \(stage.cluster.lastIndex) (\(stage.cluster.lastTime.rfc3339))\n"
+        + "high-availability: yes\n")
+    #expect(!report(stage, nil, .replayed).pretty.contains("is running"))
+    #expect(!report(stage, nil, .replayed).yaml.contains("running: True"))
   }
 
   @Test("Who suspects whom, and what is seen, stand side by side")

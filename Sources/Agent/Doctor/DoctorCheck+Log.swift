@@ -18,7 +18,7 @@ extension DoctorCheck {
       case .broken where facts.stranger != nil:
         return .fail("another node's, see LOG-02", fix: "ls -la \(facts.directory)/log")
       case .broken(let why):
-        return .fail("damaged: \(why)", fix: facts.muster("repair"))
+        return .fail("damaged: \(why)", fix: facts.stopped("repair"))
       case .hidden(let why): return .skip(why)
       }
     },

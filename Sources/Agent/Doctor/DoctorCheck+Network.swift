@@ -155,7 +155,7 @@ extension DoctorFacts {
   /// The ports that this node's agent must have.
   var ports: [Int] {
     guard let node = node.value else { return [] }
-    if node.role == .worker { return [node.clusterPort, node.apiserverPort] }
+    if node.role == .worker { return [node.clusterPort] + (hasProxy ? [node.apiserverPort] : []) }
     // A real API server may stand in for the embedded one, on another address or port.
     let recorded = member?.record.endpoints.apiserver
     let isEmbedded =

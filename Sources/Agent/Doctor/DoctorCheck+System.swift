@@ -131,24 +131,22 @@ extension DoctorCheck {
     let servers = Set(known?.addresses ?? [])
     let gone = facts.apiservers.filter { $0.problem != nil && !servers.contains($0.address) }
     let fix = "${EDITOR:-vi} \(facts.directory)/args/traefik/provider.yaml"
+    let lacking = servers.subtracting(listed.map(\.description)).sorted()
+    let told = "\(lacking.joined(separator: " ")), of which the control plane said at index "
     guard !gone.isEmpty else {
       // A list of others, like a load balancer, lacks nothing.
-      let lacking = servers.subtracting(listed.map(\.description))
       guard !lacking.isEmpty, lacking.count < servers.count else {
         return .pass("pinned (--refresh-interval 0): it is yours")
       }
       return .warn(
-        "it is pinned (--refresh-interval 0), and lacks \(lacking.sorted().joined(separator: " "))"
-          + ", of which the control plane said at index \(known?.index ?? 0)", fix: fix)
+        "it is pinned (--refresh-interval 0), and lacks \(told)\(known?.index ?? 0)", fix: fix)
     }
     let isAll = gone.count == facts.apiservers.count
     let finding =
-      "it is pinned (--refresh-interval 0), and "
-      + (isAll ? "all that it lists is gone: " : "of its servers are gone: ")
+      "it is pinned (--refresh-interval 0), and \(gone.count) of the \(facts.apiservers.count)"
+      + " that it lists \(gone.count == 1 ? "is" : "are") gone: "
       + gone.map(\.address).joined(separator: " ")
-      + (known.map {
-        "; the control plane said \(servers.sorted().joined(separator: " ")) at index \($0.index)"
-      } ?? "")
+      + (lacking.isEmpty ? "" : "; it lacks \(told)\(known?.index ?? 0)")
     return isAll ? .fail(finding, fix: fix) : .warn(finding, fix: fix)
   }
 }

@@ -145,6 +145,8 @@ struct DoctorFacts: Sendable {
   var listeners: [Listener] = []
   var provider: Seen<[Address]> = .absent
   var proxyArguments: Seen<ProxyArguments> = .absent
+  /// As the agent says; without one, as agent.yaml has it.
+  var hasProxy = true
   var kubernetes: Kubernetes?
   /// What is in hooks.d; nil if there is no such folder.
   var hooks: HookFolder?
@@ -195,6 +197,15 @@ struct DoctorFacts: Sendable {
 
   /// How to have the agent do what it does at its start.
   var anew: String { agent == nil ? start : restart }
+
+  /// A command that works on a stopped node alone, with how to stop the agent and see it gone.
+  func stopped(_ words: String) -> String {
+    guard let agent else { return muster(words) }
+    let stop =
+      agent.unit.map { "systemctl stop \($0)" }
+      ?? "kill \(agent.pid); tail --pid=\(agent.pid) -f /dev/null"
+    return "\(stop); \(muster(words))"
+  }
 
   /// How to start it anew.
   var restart: String {

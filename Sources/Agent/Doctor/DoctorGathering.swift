@@ -40,6 +40,7 @@ struct DoctorGathering: Sendable {
     guard facts.obstacle == nil, facts.file("")?.kind == .folder else { return facts }
     let hasSocket = facts.file("agent.sock") != nil
     async let live = hasSocket ? self.live() : (nil, nil)
+    async let hasProxy = hasSocket ? self.hasProxy() : nil
     if facts.isControlPlane {
       (facts.log, facts.state) =
         await TimeLimit.runBlocking(.milliseconds(1500)) { readLog() }
@@ -50,6 +51,7 @@ struct DoctorGathering: Sendable {
     facts.peers = await peers(known)
     facts.apiservers = await apiservers
     (facts.live, facts.socketAnswers) = await live
+    facts.hasProxy = await hasProxy ?? facts.hasProxy
     return facts
   }
 
@@ -89,7 +91,11 @@ struct DoctorGathering: Sendable {
   private func readFiles(_ facts: inout DoctorFacts) {
     var options = AgentOptions()
     options.dataDirectory = directory.path
-    do { _ = try options.merged() } catch { facts.optionsProblem = "\(error)" }
+    do {
+      facts.hasProxy = !(try options.merged().hasNoProxy ?? false)
+    } catch {
+      facts.optionsProblem = "\(error)"
+    }
     facts.node = seen { try NodeFile.load(directory) }
     facts.stranger = facts.node.value.flatMap { directory.stranger($0) }
     if directory.exists(directory.identity + "/node.key")
@@ -165,6 +171,13 @@ struct DoctorGathering: Sendable {
     } catch {
       return (nil, false)
     }
+  }
+
+  /// Whether the agent forwards connections to the API servers; nil if it does not say.
+  private func hasProxy() async -> Bool? {
+    let version: [String: String]? = try? await LocalClient(directory).call(
+      "GET", "/version", timeout: .milliseconds(2500))
+    return version?["proxy"].map { $0 == "on" }
   }
 
   /// A control-plane node to ask: what it is called, where it is, and its key.

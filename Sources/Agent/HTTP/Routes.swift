@@ -113,6 +113,7 @@ struct Routes: Sendable {
         "version": Version.program, "eventFormat": "\(Version.eventFormat)",
         "protocol": "\(Version.protocolNumber)",
         "apiserver": daemon.settings.apiserverEndpoint == nil ? "embedded" : "kubernetes",
+        "proxy": daemon.settings.hasProxy ? "on" : "off",
       ])
     }
     route(router, .get, "/metrics") { request, context in

@@ -62,7 +62,8 @@ struct StatusJSON: Encodable {
     var observed: String?
   }
   var schemaVersion = 1
-  var running = true
+  /// Nil of the past, which does not know.
+  var running: Bool?
   var highAvailability: Bool
   var canLose: Int
   var quorumHeld: Bool
@@ -124,6 +125,7 @@ struct StatusJSON: Encodable {
     next = report.next
     confirmed = report.basis == .confirmed
     replayed = report.basis == .replayed
+    running = replayed ? nil : true
     answeredBy = report.answeredBy
     nodes = report.nodes.rows.map(NodeJSON.init)
   }
