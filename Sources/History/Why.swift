@@ -28,15 +28,18 @@ package struct Why: Sendable {
   ///   - question: one of `topics`, a node's name or id, departed ones included, or the id of an
   ///     invitation.
   ///   - now: whether an invitation has expired is told as of then; nil for the time of the index.
+  ///   - option: what another command needs to read the same, with a space before it.
   package init(
-    _ history: History, _ question: String, at index: UInt64, now: Timestamp? = nil
+    _ history: History, _ question: String, at index: UInt64, now: Timestamp? = nil,
+    option: String = ""
   ) throws {
     let state = try history.state(at: index)
     guard state.isFormed else {
       throw Unanswerable("there is no cluster at index \(index) yet")
     }
     switch question.lowercased() {
-    case _ where Why.isAboutAvailability(question): self = try Why.availability(history, state)
+    case _ where Why.isAboutAvailability(question):
+      self = try Why.availability(history, state, option)
     case "endpoints", "provider": self = try Why.endpoints(history, state)
     case "policy": self = try Why.policy(history, state)
     default:

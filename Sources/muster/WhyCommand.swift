@@ -24,7 +24,8 @@ struct WhyCommand: AsyncParsableCommand {
     let history = past.history
     let index = try moment.index(past)
     var why = try Why(
-      history, question, at: index, now: moment.at == nil && origin.file == nil ? past.now : nil)
+      history, question, at: index, now: moment.at == nil && origin.file == nil ? past.now : nil,
+      option: origin.words)
     if moment.at == nil, Why.isAboutAvailability(question),
       let seen = await past.availability()
     {
