@@ -68,6 +68,19 @@ extension Why {
       }
     }
     verdict += try history.losses(before: told, through: state.lastIndex, option)
+    if let silence = try history.silence(through: state) {
+      verdict.append(silence.words)
+      ends.append((silence.election.index, "the first event after a silence"))
+    }
+    ends += try votes(history, state, available)
+    return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
+  }
+
+  /// Since when those vote who do, and what last changed that where it is of interest.
+  private static func votes(
+    _ history: History, _ state: Cluster, _ available: HighAvailability
+  ) throws -> [(index: UInt64?, words: String)] {
+    var ends: [(index: UInt64?, words: String)] = []
     if !available.isHighlyAvailable {
       let vote = try history.last(
         atOrBefore: state.lastIndex,
@@ -83,7 +96,7 @@ extension Why {
         ends.append((suspected?.index, "\(voter.name) does not count from here on"))
       }
     }
-    return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
+    return ends
   }
 }
 
@@ -129,7 +142,7 @@ extension History {
   }
 
   /// What leaders go by where the policy says nothing.
-  private static let damping: UInt32 = 10_000
+  static let damping: UInt32 = 10_000
 
   /// How often high availability was lost before that event, or at all, and what lists all losses;
   /// empty if it never was. Only the newest events are looked at.

@@ -108,6 +108,45 @@ struct OutageTests {
     let early = try Why(try Story.life().history, "ha", at: 19).verdict
     #expect(early.contains { $0.hasPrefix("the loss at index 19 was recorded after 10 s of ") })
   }
+
+  @Test("Why ha tells of the newest silence before one of the last elections, and of no short one")
+  func silence() throws {
+    var story = try Story.life()
+    func told() throws -> [String] {
+      try Why(story.history, "ha", at: story.history.head).verdict.filter {
+        $0.contains("nothing was recorded")
+      }
+    }
+    func elect(_ n: Int, after seconds: Int64) {
+      story.now = story.now.adding(seconds: seconds - 1)
+      let elected = LeaderElected(node: NodeID(UInt64(n)))
+      story.append(.leaderElected(elected), term: story.cluster.term + 1)
+    }
+    elect(3, after: 9)
+    #expect(try told().isEmpty)
+    elect(1, after: 53)
+    let index = story.history.head
+    let times = try [index - 1, index].map {
+      try story.history.event(at: $0).envelope.time.rfc3339
+    }
+    let words =
+      "between index \(index - 1) (\(times[0])) and index \(index) (\(times[1]), n1 elected) "
+      + "nothing was recorded: for those 53 s there may have been no leader"
+    for n in 1...19 {
+      #expect(try told() == [words], "\(n)")
+      elect(n % 3 + 1, after: 1)
+    }
+    #expect(try told() == [words])
+    let chain = try Why(story.history, "ha", at: story.history.head).chain
+    #expect(chain.contains { $0.line.recorded.index == index && $0.words.contains("a silence") })
+    elect(1, after: 1)
+    #expect(try told().isEmpty)
+    // Nobody led before the first election.
+    story.now = story.now.adding(seconds: 3600)
+    try story.importing(201, as: ClusterID(20))
+    elect(201, after: 3600)
+    #expect(try told().isEmpty)
+  }
 }
 
 extension Story {
