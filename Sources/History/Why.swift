@@ -17,7 +17,7 @@ package struct Why: Sendable {
   package var chain: [Step]
 
   /// What can be asked for besides nodes and invitations.
-  static let topics = ["ha", "endpoints", "policy"]
+  static let topics = ["ha", "leader", "endpoints", "policy"]
 
   /// Whether a question is about high availability.
   package static func isAboutAvailability(_ question: String) -> Bool {
@@ -40,6 +40,7 @@ package struct Why: Sendable {
     switch question.lowercased() {
     case _ where Why.isAboutAvailability(question):
       self = try Why.availability(history, state, option)
+    case "leader": self = try Why.leader(history, state)
     case "endpoints", "provider": self = try Why.endpoints(history, state)
     case "policy": self = try Why.policy(history, state)
     default:
