@@ -25,6 +25,24 @@ extension History {
       where: { differs($0, $1) ? [0] : [] })[0]
   }
 
+  /// The events at an index or before by which high availability was lost, among the newest
+  /// `effectHorizon`, and the first index that was looked at.
+  func losses(through index: UInt64) throws -> (found: [RecordedEvent], start: UInt64) {
+    let end = min(index, head)
+    let start = max(first, end > Self.effectHorizon ? end - Self.effectHorizon + 1 : 1)
+    guard start <= end, try knowsState(at: start - 1) else { return ([], end + 1) }
+    var count = 0
+    let found = try changes(
+      in: start...end, types: Self.availabilityTypes,
+      of: { HighAvailability.recorded($0).verdict.isHighlyAvailable }
+    ) { (before: Bool, after: Bool) -> [Int] in
+      guard before, !after else { return [] }
+      count += 1
+      return [count]
+    }
+    return (found.sorted { $0.key < $1.key }.map(\.value), start)
+  }
+
   /// The same for several questions at once.
   /// - Parameters:
   ///   - view: what of a state the questions are about: something that only the events which can

@@ -117,14 +117,18 @@ package struct History: Sendable {
 
   /// Hands out the events at `index` or before in blocks, the newest block first and growing, each
   /// in order, until `body` returns false.
-  /// - Parameter types: only these are decoded and handed out; all if empty.
+  /// - Parameters:
+  ///   - oldest: none before it are handed out.
+  ///   - types: only these are decoded and handed out; all if empty.
   func backwards(
-    from index: UInt64, types: Set<EventType>, _ body: ([RecordedEvent]) throws -> Bool
+    from index: UInt64, downTo oldest: UInt64 = 1, types: Set<EventType>,
+    _ body: ([RecordedEvent]) throws -> Bool
   ) throws {
+    let oldest = max(first, oldest)
     var end = min(index, head)
     var size: UInt64 = 64
-    while end >= first, end > 0 {
-      let start = max(first, end >= size ? end - size + 1 : 1)
+    while end >= oldest, end > 0 {
+      let start = max(oldest, end >= size ? end - size + 1 : 1)
       guard try body(block(start...end, types)) else { return }
       end = start - 1
       size = min(size * 2, 16_384)

@@ -121,7 +121,7 @@ package struct SupportBundle: Sendable {
     }
     add(
       "why-ha.txt", "what high availability rests on, as recorded",
-      recorded + (try Why(shown, "ha", at: shown.head)).text)
+      recorded + (try Why(shown, "ha", at: shown.head, option: " --file history.muster")).text)
     let page = try TimelinePage(shown, option: " --file history.muster")
     add("timeline.html", "the history as a page", page.html)
   }

@@ -15,7 +15,9 @@ extension Why {
         + ". The log, which does not know of that yet, says:", at: 0)
   }
 
-  static func availability(_ history: History, _ state: Cluster) throws -> Why {
+  static func availability(
+    _ history: History, _ state: Cluster, _ option: String
+  ) throws -> Why {
     let available = HighAvailability(state)
     var verdict = [
       "high-availability: \(available.isHighlyAvailable ? "yes" : "no")", available.sentence,
@@ -38,10 +40,14 @@ extension Why {
     var ends: [(index: UInt64?, words: String)] = [
       (change?.index, "the last change of what can be lost")
     ]
+    // The loss that is told by itself.
+    var told: UInt64?
     if available.isHighlyAvailable, let change,
       let gap = try history.gap(endedBy: change)
     {
       verdict.append(gap.words)
+      verdict += try history.lag(loss: gap.loss, back: change)
+      told = gap.loss.index
       ends.append((gap.loss.index, "high availability ended here"))
       ends.append((change.index, "high availability was back here"))
     }
@@ -54,11 +60,27 @@ extension Why {
         verdict.append(
           "the cluster was highly available until index \(loss.index) "
             + "(\(loss.envelope.time.rfc3339)), as recorded")
+        verdict += try history.lag(loss: loss)
+        told = loss.index
         ends.append((loss.index, "high availability ended here"))
       } else if history.first == 1 {
         verdict.append("the cluster has never been highly available, as recorded")
       }
     }
+    verdict += try history.losses(before: told, through: state.lastIndex, option)
+    if let silence = try history.silence(through: state) {
+      verdict.append(silence.words)
+      ends.append((silence.election.index, "the first event after a silence"))
+    }
+    ends += try votes(history, state, available)
+    return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
+  }
+
+  /// Since when those vote who do, and what last changed that where it is of interest.
+  private static func votes(
+    _ history: History, _ state: Cluster, _ available: HighAvailability
+  ) throws -> [(index: UInt64?, words: String)] {
+    var ends: [(index: UInt64?, words: String)] = []
     if !available.isHighlyAvailable {
       let vote = try history.last(
         atOrBefore: state.lastIndex,
@@ -74,7 +96,7 @@ extension Why {
         ends.append((suspected?.index, "\(voter.name) does not count from here on"))
       }
     }
-    return Why(verdict: verdict, chain: try chain(history, ends, depth: 1))
+    return ends
   }
 }
 
@@ -97,6 +119,56 @@ extension History {
         + "\(length(milliseconds: back.milliseconds - lost.milliseconds)), as recorded"
     )
   }
+
+  /// By how much what was recorded lags behind what it tells, where nobody did it: contacts are
+  /// judged after a while.
+  fileprivate func lag(loss: RecordedEvent, back: RecordedEvent? = nil) throws -> [String] {
+    guard case .nodeSuspected(let suspected) = loss.envelope.event,
+      try knowsState(at: loss.index)
+    else { return [] }
+    let state = try state(at: loss.index)
+    let name = state.name(of: suspected.node)
+    let silence = span(milliseconds: state.policy.suspectAfter ?? Self.damping)
+    var words =
+      "the loss at index \(loss.index) was recorded after \(silence) of silence or more: "
+      + "\(name) was out of contact that much earlier"
+    if let back, case .nodeRecovered(let recovered) = back.envelope.event {
+      let state = try self.state(at: back.index)
+      words +=
+        "; its end after \(span(milliseconds: state.policy.recoverAfter ?? Self.damping)) of "
+        + "contact or more: \(state.name(of: recovered.node)) was back that much earlier"
+    }
+    return [words]
+  }
+
+  /// What leaders go by where the policy says nothing.
+  static let damping: UInt32 = 10_000
+
+  /// How often high availability was lost before that event, or at all, and what lists all losses;
+  /// empty if it never was. Only the newest events are looked at.
+  fileprivate func losses(
+    before told: UInt64?, through index: UInt64, _ option: String
+  ) throws -> [String] {
+    let (all, start) = try losses(through: told.map { $0 - 1 } ?? index)
+    let isWhole = start == 1
+    guard told != nil || !isWhole || !all.isEmpty else { return [] }
+    let place = told.map { "before index \($0)" } ?? "up to index \(index)"
+    let since = isWhole ? "" : ", from index \(start) on,"
+    guard let last = all.last else {
+      return [
+        "\(place)\(since) high availability was never lost, as recorded"
+          + (isWhole ? "" : "; earlier losses are listed by: \(Self.listing)\(option)")
+      ]
+    }
+    let often = all.count == 1 ? "once, " : "\(all.count) times, the last time "
+    return [
+      "\(place)\(since) high availability was lost \(often)at "
+        + "\(Why.place(last.index, last.envelope.time)), as recorded; all losses are listed by: "
+        + Self.listing + option
+    ]
+  }
+
+  private static let listing = "muster bisect --scan --expect ha.highAvailability=yes"
 
   /// For each of the nodes the newest event that gave it its role, in one pass back over history.
   fileprivate func roleOrigins(

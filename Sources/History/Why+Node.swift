@@ -49,6 +49,7 @@ extension Why {
     return [
       "an earlier \(name), \(last.node), is gone: \(last.how.words) at "
         + "\(place(last.index, last.time)) by \(last.actor)"
+        + (last.reason.isEmpty ? "" : ", reason: \(last.reason)")
         + (more == 0 ? "" : ", and \(more) before that")
     ]
   }

@@ -17,7 +17,7 @@ package struct Why: Sendable {
   package var chain: [Step]
 
   /// What can be asked for besides nodes and invitations.
-  static let topics = ["ha", "endpoints", "policy"]
+  static let topics = ["ha", "leader", "endpoints", "policy"]
 
   /// Whether a question is about high availability.
   package static func isAboutAvailability(_ question: String) -> Bool {
@@ -28,15 +28,19 @@ package struct Why: Sendable {
   ///   - question: one of `topics`, a node's name or id, departed ones included, or the id of an
   ///     invitation.
   ///   - now: whether an invitation has expired is told as of then; nil for the time of the index.
+  ///   - option: what another command needs to read the same, with a space before it.
   package init(
-    _ history: History, _ question: String, at index: UInt64, now: Timestamp? = nil
+    _ history: History, _ question: String, at index: UInt64, now: Timestamp? = nil,
+    option: String = ""
   ) throws {
     let state = try history.state(at: index)
     guard state.isFormed else {
       throw Unanswerable("there is no cluster at index \(index) yet")
     }
     switch question.lowercased() {
-    case _ where Why.isAboutAvailability(question): self = try Why.availability(history, state)
+    case _ where Why.isAboutAvailability(question):
+      self = try Why.availability(history, state, option)
+    case "leader": self = try Why.leader(history, state)
     case "endpoints", "provider": self = try Why.endpoints(history, state)
     case "policy": self = try Why.policy(history, state)
     default:

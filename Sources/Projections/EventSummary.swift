@@ -16,6 +16,13 @@ package struct EventSummary: Hashable, Sendable {
     if let change = words.change { parts.append(change) }
     effect = parts.joined(separator: " · ")
   }
+
+  /// Without a quorum nothing is recorded: after a long time in which nothing was, an election may
+  /// be all that is left of it. How long that was, in milliseconds; nil if it was not long.
+  package static func silence(from last: Timestamp, to election: Timestamp) -> Int64? {
+    let time = election.milliseconds - last.milliseconds
+    return time >= 10_000 ? time : nil
+  }
 }
 
 private struct Words {
@@ -85,11 +92,10 @@ private struct Words {
     }
   }
 
-  /// Without a quorum nothing is recorded: after a long time in which nothing was, an election may
-  /// be all that is left of it.
   private var silence: String {
-    let time = after.lastTime.milliseconds - before.lastTime.milliseconds
-    guard before.leader != nil, time >= 10_000 else { return "" }
+    guard before.leader != nil,
+      let time = EventSummary.silence(from: before.lastTime, to: after.lastTime)
+    else { return "" }
     return " · the first event after \(Age(milliseconds: time))"
   }
 

@@ -241,7 +241,7 @@ import Testing
     for index in stride(from: history.first, through: history.head, by: 2) {
       let state = try history.state(at: index)
       let names = state.nodes.map(\.name) + state.departed.map(\.name)
-      for question in ["ha", "endpoints"] + names + state.tokens.map(\.id.description) {
+      for question in ["ha", "leader", "endpoints"] + names + state.tokens.map(\.id.description) {
         let why = try Why(history, question, at: index)
         for sentence in why.verdict + why.chain.map(\.words) {
           #expect(

@@ -48,7 +48,7 @@ import Testing
     for index in [UInt64(9), 18, head] {
       texts.append(("show-\(index)", try Showing(history, index: index).text))
     }
-    for question in ["ha", "endpoints", "n2", "n4", "n5"] {
+    for question in ["ha", "leader", "endpoints", "n2", "n4", "n5"] {
       texts.append(("why-\(question)", try Why(history, question, at: head).text))
     }
     for supposed in [
@@ -94,6 +94,7 @@ import Testing
       ("imported-show", try Showing(history, index: seam).text),
       ("imported-why-ha", try Why(history, "ha", at: history.head).text),
       ("imported-why-ha-lost", try Why(history, "ha", at: seam + 5).text),
+      ("imported-why-leader", try Why(history, "leader", at: history.head).text),
       ("imported-why-n1", try Why(history, "n1", at: seam).text),
       ("imported-why-m1", try Why(history, "m1", at: history.head).text),
       ("imported-why-endpoints", try Why(history, "endpoints", at: seam).text),

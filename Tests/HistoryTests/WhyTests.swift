@@ -246,6 +246,7 @@ struct WhyTests {
         verdict.contains {
           $0.hasPrefix("an earlier \(name), \(NodeID(UInt64(earlier))), is gone: \(how)")
             && $0.contains(" at index \(tombstone.index) (")
+            && $0.contains(", reason: sold") == (tombstone.reason == "sold")
         }, "\(verdict)")
     }
     for name in ["n1", "n4"] {
