@@ -110,7 +110,7 @@ where Element.ID: Sendable {
   mutating func append(_ element: Element) {
     readIfWorthIt()
     if let position = position(of: element.id) {
-      change(position) { $0 = element }
+      replace(position, with: element)
     } else {
       positions?[element.id] = values.count
       values.append(element)
@@ -120,17 +120,15 @@ where Element.ID: Sendable {
   mutating func update(_ id: Element.ID, _ change: (inout Element) -> Void) {
     readIfWorthIt()
     guard let position = position(of: id) else { return }
-    self.change(position, change)
+    guard unread != nil else { return change(&values[position]) }
+    guard var value = value(at: position) else { return }
+    change(&value)
+    replace(position, with: value)
   }
 
-  private mutating func change(_ position: Int, _ change: (inout Element) -> Void) {
+  private mutating func replace(_ position: Int, with element: Element) {
     let place = position - (unread?.count ?? 0)
-    if place >= 0 {
-      change(&values[place])
-    } else if var value = value(at: position) {
-      change(&value)
-      changed[position] = value
-    }
+    if place >= 0 { values[place] = element } else { changed[position] = element }
   }
 
   mutating func remove(_ id: Element.ID) {

@@ -68,6 +68,9 @@ struct RegisterTests {
     register.update(1) { $0.value = 7 }
     register.update(2) { $0.value = 8 }
     #expect(register.all == [items[0], Item(id: 2, value: 8), items[4]])
+    var again = register
+    again.append(Item(id: 1, value: 5))
+    #expect(again[1]?.value == 5 && again.all.map(\.id) == [0, 1, 2, 4], "unless it comes again")
     register.append(Item(id: 9, value: 9))
     for _ in 0..<20 { register.update(4) { $0.value += 1 } }
     #expect(register.all.map(\.id) == [0, 2, 4, 9] && register[4]?.value == 24)

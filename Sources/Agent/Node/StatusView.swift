@@ -61,9 +61,18 @@ struct StatusJSON: Encodable {
     var recorded: String?
     var observed: String?
   }
+  /// A fact that is named also where it is not known: as null.
+  struct MaybeKnown: Encodable {
+    var value: Bool?
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      if let value { try container.encode(value) } else { try container.encodeNil() }
+    }
+  }
   var schemaVersion = 1
-  /// Nil of the past, which does not know.
-  var running: Bool?
+  /// Of the past nobody knows.
+  var running: MaybeKnown
   var highAvailability: Bool
   var canLose: Int
   var quorumHeld: Bool
@@ -125,7 +134,7 @@ struct StatusJSON: Encodable {
     next = report.next
     confirmed = report.basis == .confirmed
     replayed = report.basis == .replayed
-    running = replayed ? nil : true
+    running = MaybeKnown(value: replayed ? nil : true)
     answeredBy = report.answeredBy
     nodes = report.nodes.rows.map(NodeJSON.init)
   }
